@@ -1,0 +1,16 @@
+//! The part of Tidegate that decides.
+//!
+//! Bytes, messages and the time go in; bytes, messages and deadlines come out. There is no clock, no socket
+//! and no thread in here, so eight shards and a fake clock in one test are a whole gateway. `ARCHITECTURE.md`
+//! has the map; modules use lower layers only.
+#![forbid(unsafe_code)]
+
+pub mod close;
+pub mod engine_io;
+pub mod http;
+pub mod id;
+pub mod limits;
+pub mod payload;
+pub mod socket_io;
+pub mod time;
+pub mod ws;

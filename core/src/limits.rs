@@ -1,0 +1,25 @@
+//! Limits that are not options: a name, a unit, and what they protect.
+
+/// Attachments of one Socket.IO packet (protocol.md 4.2 rule 3).
+pub const ATTACHMENTS_MAX: usize = 10;
+/// Nesting of the JSON in one packet, in open brackets. Beyond it the packet is a decode error.
+pub const JSON_DEPTH_MAX: usize = 1024;
+/// Largest acknowledgement id: 2^53 - 1, the largest integer every client can count to.
+pub const ACK_ID_MAX: u64 = (1 << 53) - 1;
+/// Fragments of one WebSocket message, unless the operator says otherwise (as the `ws` package of Node).
+pub const FRAGMENTS_MAX: u32 = 16_384;
+/// Payload of a WebSocket control frame, in bytes (RFC 6455 §5.5).
+pub const CONTROL_BYTES_MAX: usize = 125;
+/// Bytes of an HTTP request head, request line included.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of an HTTP request target.
+pub const TARGET_BYTES_MAX: usize = 8 * 1024;
+/// Header fields of one HTTP request.
+pub const HEADER_FIELDS_MAX: usize = 100;
+/// Bytes of one chunk-size line, extensions included; and of all trailer fields together.
+pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
+/// Bytes of a namespace name.
+pub const NAMESPACE_BYTES_MAX: usize = 1024;
+
+// A head of the largest target still has room for its fields.
+const _: () = assert!(HEAD_BYTES_MAX >= TARGET_BYTES_MAX + 4096);
