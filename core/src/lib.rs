@@ -7,10 +7,13 @@
 
 pub mod close;
 pub mod engine_io;
+pub mod front;
 pub mod http;
 pub mod id;
 pub mod limits;
+pub mod options;
 pub mod payload;
+pub mod shard;
 pub mod socket_io;
 pub mod time;
 pub mod ws;

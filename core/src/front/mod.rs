@@ -1,0 +1,3 @@
+//! One client connection: HTTP until it is upgraded.
+
+pub mod write_queue;

@@ -1,0 +1,104 @@
+//! What an operator decides, checked. Names and defaults are Socket.IO's where it has the option
+//! (protocol.md section 0).
+
+use crate::limits;
+use std::time::Duration;
+
+/// Which transports a client may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transports {
+    /// HTTP long-polling.
+    pub polling: bool,
+    /// WebSocket.
+    pub websocket: bool,
+}
+
+/// The engine and Socket.IO options of one gateway; the same on every shard.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where Socket.IO lives; requests whose target starts with it belong to it. Ends with `/`.
+    pub path: String,
+    /// Transports that are offered.
+    pub transports: Transports,
+    /// Whether a polling session may move to WebSocket.
+    pub allow_upgrades: bool,
+    /// From one pong to the next ping.
+    pub ping_interval: Duration,
+    /// From a ping to the end of a silent session.
+    pub ping_timeout: Duration,
+    /// From the WebSocket request of an upgrade to its `5` packet.
+    pub upgrade_timeout: Duration,
+    /// From the handshake to the first namespace joined.
+    pub connect_timeout: Duration,
+    /// Largest message from a client in bytes, on any transport (`maxHttpBufferSize`).
+    pub max_payload: u32,
+    /// Most fragments of one WebSocket message; 0 lifts the limit.
+    pub max_fragments: u32,
+    /// Bytes queued towards one session before it is closed as a slow consumer.
+    pub outbox_bytes_max: u32,
+    /// CORS, if any header of it is to be sent.
+    pub cors: Option<CorsOptions>,
+    /// Name of the cookie set on the polling handshake (attributes `Path=/; HttpOnly; SameSite=Lax`).
+    pub cookie: Option<String>,
+    /// Poll responses of at least this many bytes are compressed; `None` never compresses.
+    pub http_compression_threshold: Option<u32>,
+    /// Limits in time on what a client may take to send its requests.
+    pub http: HttpTimeouts,
+    /// Accepted CONNECTs waiting for an application's verdict, per session.
+    pub max_namespaces: u16,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            path: "/socket.io/".to_owned(),
+            transports: Transports { polling: true, websocket: true },
+            allow_upgrades: true,
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(45),
+            max_payload: 1_000_000,
+            max_fragments: limits::FRAGMENTS_MAX,
+            outbox_bytes_max: 1 << 20,
+            cors: None,
+            cookie: None,
+            http_compression_threshold: Some(1024),
+            http: HttpTimeouts::default(),
+            max_namespaces: 1024,
+        }
+    }
+}
+
+/// What a browser of another origin may do (protocol.md 1.8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CorsOptions {
+    /// Allowed origins. One `*` allows any; one other is always sent; several are reflected if they match.
+    pub origins: Vec<String>,
+    /// Whether cookies and credentials are allowed.
+    pub credentials: bool,
+}
+
+/// How long a client may take over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpTimeouts {
+    /// From the first byte (or from accept) to the end of a request's head.
+    pub head: Duration,
+    /// From the end of the head to the end of the body.
+    pub body: Duration,
+    /// Between two requests of one connection.
+    pub keep_alive: Duration,
+    /// For the peer to close after we said the last word.
+    pub linger: Duration,
+}
+
+impl Default for HttpTimeouts {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(15),
+            body: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(75),
+            linger: Duration::from_secs(5),
+        }
+    }
+}

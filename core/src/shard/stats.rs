@@ -1,0 +1,64 @@
+//! What a shard counts. Plain numbers with one owner; the admin thread asks for a copy.
+
+use crate::close::CloseReason;
+
+/// Counters (ever growing) and gauges (the present) of one shard.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// TCP connections open now.
+    pub connections: u64,
+    /// TCP connections accepted.
+    pub connections_accepted: u64,
+    /// WebSocket connections moved here from another core.
+    pub connections_moved: u64,
+    /// Sessions open now, by transport.
+    pub sessions_polling: u64,
+    /// Sessions open now whose transport is WebSocket.
+    pub sessions_websocket: u64,
+    /// Sessions opened.
+    pub sessions_opened: u64,
+    /// Sessions that moved from polling to WebSocket.
+    pub sessions_upgraded: u64,
+    /// Sessions closed, in the order of [`CloseReason::ALL`].
+    pub sessions_closed: [u64; CloseReason::ALL.len()],
+    /// Sockets joined to a namespace now.
+    pub sockets: u64,
+    /// HTTP requests read to the end of their head.
+    pub requests: u64,
+    /// Poll requests answered for, or asked of, another core.
+    pub requests_forwarded: u64,
+    /// Refused requests, by Engine.IO error code 0 to 5.
+    pub refusals_by_code: [u64; 6],
+    /// Requests refused below Engine.IO: bad heads, limits, timeouts, unknown paths.
+    pub refusals_http: u64,
+    /// Socket.IO events from clients.
+    pub events_in: u64,
+    /// Socket.IO packets to clients, broadcast deliveries included.
+    pub events_out: u64,
+    /// Bytes read from client connections.
+    pub bytes_in: u64,
+    /// Bytes written to client connections.
+    pub bytes_out: u64,
+    /// Broadcasts asked for on this shard.
+    pub broadcasts: u64,
+    /// Copies of broadcasts queued to sockets of this shard.
+    pub deliveries: u64,
+    /// Volatile packets dropped because the transport was not ready.
+    pub volatile_dropped: u64,
+    /// Bytes queued towards clients now.
+    pub outbox_bytes: u64,
+    /// Messages to other shards that wait here because a mailbox is full.
+    pub mailbox_backlog: u64,
+    /// Namespaces with at least one socket here.
+    pub namespaces: u64,
+    /// Rooms with at least one member here (a socket's own room not counted).
+    pub rooms: u64,
+}
+
+impl Stats {
+    /// Counts the end of a session.
+    pub fn session_closed(&mut self, reason: CloseReason) {
+        let place = CloseReason::ALL.iter().position(|&other| other == reason);
+        self.sessions_closed[place.expect("ALL lists every reason")] += 1;
+    }
+}
