@@ -5,6 +5,7 @@
 //! has the map; modules use lower layers only.
 #![forbid(unsafe_code)]
 
+pub mod arena;
 pub mod close;
 pub mod engine_io;
 pub mod front;
@@ -16,4 +17,5 @@ pub mod payload;
 pub mod shard;
 pub mod socket_io;
 pub mod time;
+pub mod timers;
 pub mod ws;
