@@ -14,6 +14,19 @@ pub struct Key {
     pub generation: u32,
 }
 
+impl Key {
+    /// As 64 bits, the top four of them clear: for a driver's completions.
+    pub fn to_u64(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// Back from [`Self::to_u64`].
+    pub fn from_u64(bits: u64) -> Self {
+        let [index, generation] = [bits, bits >> 32].map(|half| u32::try_from(half & 0xffff_ffff).unwrap_or(0));
+        Self { index, generation: generation & GENERATION_MASK }
+    }
+}
+
 /// Values with stable, never reused keys.
 #[derive(Debug)]
 pub struct Arena<T> {
