@@ -70,6 +70,11 @@ impl Packet {
         &self.frame
     }
 
+    /// The packet as one WebSocket frame, without another reference to it.
+    pub fn into_websocket_frame(self) -> Bytes {
+        self.frame
+    }
+
     /// The packet without its frame header: type digit and data for text, raw bytes for binary.
     pub fn payload(&self) -> &[u8] {
         &self.frame[usize::from(self.header_bytes)..]
