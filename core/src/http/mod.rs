@@ -1,1 +1,20 @@
-//! Under construction.
+//! HTTP/1 codecs: bytes to values and back, without I/O, a clock or a connection.
+//!
+//! | file | what it is |
+//! |------|------------|
+//! | `head` | request heads: the line, the fields, and what is refused (RFC 9112) |
+//! | `fields` | the fields of a head, borrowed from the buffer, and copies of them for a handshake |
+//! | `meaning` | what the fields say about body, connection and upgrade, worked out once |
+//! | `body` | request bodies by length or in chunks, without copying |
+//!
+//! A request that two parties could read differently is refused, never repaired: a gateway stands behind
+//! proxies, and a repair is where request smuggling starts.
+
+pub mod body;
+pub mod fields;
+pub mod head;
+mod meaning;
+
+pub use body::{BodyDecoder, BodyError, BodyLength, Step};
+pub use fields::{FieldStorage, Fields};
+pub use head::{Head, HeadDecoder, HeadError};
