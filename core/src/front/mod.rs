@@ -44,6 +44,8 @@ pub struct Conn {
     pub is_touched: bool,
     /// Whether the last write could not take everything.
     pub is_blocked: bool,
+    /// Whether the first bytes of a head are here.
+    pub head_started: bool,
     /// Whether the driver has been told to stop reading.
     pub is_paused: bool,
     /// What happens once `out` is empty.
@@ -195,6 +197,7 @@ impl Conn {
             queued_in: 0,
             is_touched: false,
             is_blocked: false,
+            head_started: false,
             is_paused: false,
             then: Then::GoOn,
         }

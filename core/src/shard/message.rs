@@ -31,8 +31,8 @@ const _: () = assert!(size_of::<ShardMessage>() <= 48);
 pub(super) enum Content {
     /// A plain HTTP request for a session of the receiver.
     Request(Box<ForwardedRequest>),
-    /// The body of a request that was forwarded without it is complete.
-    Body { request: RequestRef, session: Id, body: Vec<u8> },
+    /// What became of the body of a request that was forwarded without it.
+    Body { request: RequestRef, session: Id, body: BodyArrival },
     /// The connection of a forwarded request that is not answered is gone.
     Aborted { request: RequestRef, session: Id },
     /// The answer to a forwarded request.
@@ -66,8 +66,18 @@ pub(super) struct EngineRequest {
     pub(super) is_origin_valid: bool,
     /// A POST of `application/octet-stream`, which revision 4 refuses.
     pub(super) is_octet_stream: bool,
-    /// `None` while the body is still coming.
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) body: BodyArrival,
+}
+
+/// How far the body of a POST has come.
+#[derive(Debug)]
+pub(super) enum BodyArrival {
+    /// Some of it has not been read.
+    Coming,
+    /// All of it.
+    Complete(Vec<u8>),
+    /// It exceeds what a client may send, and is thrown away.
+    TooLarge,
 }
 
 /// What a session says to an HTTP request. The connection's shard makes a response of it.
