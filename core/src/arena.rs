@@ -22,7 +22,8 @@ impl Key {
 
     /// Back from [`Self::to_u64`].
     pub fn from_u64(bits: u64) -> Self {
-        let [index, generation] = [bits, bits >> 32].map(|half| u32::try_from(half & 0xffff_ffff).unwrap_or(0));
+        let [index, generation] =
+            [bits, bits >> 32].map(|half| u32::try_from(half & 0xffff_ffff).unwrap_or(0));
         Self { index, generation: generation & GENERATION_MASK }
     }
 }

@@ -20,7 +20,10 @@ pub struct Asker {
 /// What an ack id of a socket stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
-    One { asker: Asker, has_timeout: bool },
+    One {
+        asker: Asker,
+        has_timeout: bool,
+    },
     /// One of the receivers of a broadcast.
     Group(Key),
 }
@@ -74,7 +77,12 @@ impl Acks {
     }
 
     /// An answer came; `None` if nobody waits for it. `first` gives its first argument.
-    pub fn answer(&mut self, socket: Key, ack: u64, first: impl FnOnce() -> Option<Args>) -> Option<Answered> {
+    pub fn answer(
+        &mut self,
+        socket: Key,
+        ack: u64,
+        first: impl FnOnce() -> Option<Args>,
+    ) -> Option<Answered> {
         match self.awaited.remove(&(socket, ack))? {
             Awaited::One { asker, .. } => Some(Answered::One(asker)),
             Awaited::Group(key) => {

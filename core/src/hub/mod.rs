@@ -85,7 +85,14 @@ pub struct Hub {
 
 impl Hub {
     /// Adds a socket that is not yet joined.
-    pub fn insert(&mut self, namespace: &str, id: Id, session: Key, issued: Instant, auth: Option<Box<str>>) -> Key {
+    pub fn insert(
+        &mut self,
+        namespace: &str,
+        id: Id,
+        session: Key,
+        issued: Instant,
+        auth: Option<Box<str>>,
+    ) -> Key {
         let number = self.namespace_number(namespace);
         self.namespaces[number as usize].sockets += 1;
         let key = self.sockets.insert(Socket {

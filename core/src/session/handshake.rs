@@ -107,8 +107,9 @@ mod tests {
     use super::*;
 
     fn handshake() -> Handshake {
-        let fields = [("host", "example.test"), ("cookie", "a=1; b=2"), ("accept", "x: y"), ("x-name", "été")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let fields =
+            [("host", "example.test"), ("cookie", "a=1; b=2"), ("accept", "x: y"), ("x-name", "été")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let address = "127.0.0.1:5000".parse().unwrap();
         Handshake::new(address, 1_795_164_458_123, "/socket.io/?EIO=4&a=1&a=%20b", &fields)
     }

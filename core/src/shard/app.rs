@@ -169,6 +169,11 @@ pub trait App {
         let _ = (io, ticket);
     }
 
+    /// A socket whose CONNECT was being thought about (`Verdict::Later`) has gone.
+    fn abandoned(&mut self, io: &mut Io<'_>, socket: SocketKey) {
+        let _ = (io, socket);
+    }
+
     /// A socket that had been let in has left.
     fn disconnected(&mut self, io: &mut Io<'_>, socket: Departed) {
         let _ = (io, socket);

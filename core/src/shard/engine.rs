@@ -1,12 +1,14 @@
 //! Requests to the engine (protocol.md 1.1 to 1.3): which shard they belong to, and what they start.
 
-use super::Shard;
 use super::http::Progress;
 use super::message::{Answer, BodyArrival, Content, EngineRequest, ForwardedRequest, MovedConnection};
 use super::routes::Route;
 use super::state::Core;
+use super::{Action, Shard};
 use crate::arena::Key;
-use crate::engine_io::request::{Action as EngineAction, EngineQuery, Lookup, Method, Request, SessionField, check};
+use crate::engine_io::request::{
+    Action as EngineAction, EngineQuery, Lookup, Method, Request, SessionField, check,
+};
 use crate::engine_io::{Revision, Transport};
 use crate::front::{AcceptedUpgrade, Exchange, Subject, Then, Upgrade, WebSocketUser};
 use crate::http::cors::FieldList;
@@ -19,7 +21,14 @@ use ::http::{HeaderName, HeaderValue, StatusCode, header};
 
 impl Shard {
     /// A request whose target is the engine's. `used` bytes of input were its head.
-    pub(super) fn engine_request(&mut self, key: Key, head: &Head<'_, '_>, route: Route, rest: &[u8], used: usize) -> Progress {
+    pub(super) fn engine_request(
+        &mut self,
+        key: Key,
+        head: &Head<'_, '_>,
+        route: Route,
+        rest: &[u8],
+        used: usize,
+    ) -> Progress {
         if let Some(cors) = &self.core.settings.cors
             && Cors::is_preflight(&head.method)
         {
@@ -27,7 +36,8 @@ impl Shard {
             return self.core.answer_preflight(key, head, &fields, used);
         }
         let query = EngineQuery::from_pairs(Query::new(split_target(head.target).1));
-        let is_upgrade = head.is_upgrade && self.core.settings.rules.transports.contains(Transport::WebSocket);
+        let is_upgrade =
+            head.is_upgrade && self.core.settings.rules.transports.contains(Transport::WebSocket);
         if is_upgrade {
             return self.upgrade_request(key, head, route, query, used);
         }
@@ -54,9 +64,8 @@ impl Shard {
             Ok((EngineAction::OpenPolling, handshake)) => {
                 let session = self.core.open_session(layer_of(route), handshake);
                 self.core.add_cookie(key, session);
-                if let Some((_, exchange)) = self.core.exchange(key)
-                    && let Some(id) = self.core.sessions.get(session).map(|session| session.id)
-                {
+                let id = self.core.sessions.get(session).map(|session| session.id);
+                if let (Some((_, exchange)), Some(id)) = (self.core.exchange(key), id) {
                     exchange.subject = Subject::Session(id);
                 }
                 self.core.greet(session);
@@ -93,7 +102,14 @@ impl Shard {
     }
 
     /// A plain request of a session, which may live on another shard.
-    fn session_request(&mut self, key: Key, head: &Head<'_, '_>, query: EngineQuery, rest: &[u8], used: usize) -> Progress {
+    fn session_request(
+        &mut self,
+        key: Key,
+        head: &Head<'_, '_>,
+        query: EngineQuery,
+        rest: &[u8],
+        used: usize,
+    ) -> Progress {
         let subject = match query.sid {
             SessionField::Id(id) => Subject::Session(id),
             _ => Subject::Nothing,
@@ -149,7 +165,7 @@ impl Shard {
     pub(super) fn post_body(&mut self, request: RequestRef, session: Id, body: BodyArrival) {
         match self.core.shard_of(session) {
             Some(owner) if owner != self.core.index => {
-                self.core.tell(owner, Content::Body { request, session, body });
+                self.core.tell(owner, Content::Body { request, session, body: Box::new(body) });
             }
             _ => self.post_body_arrived(request, session, body),
         }
@@ -178,7 +194,8 @@ impl Shard {
             self.core.upgrade_arrived(key, upgrade);
             return Progress::Upgraded(used);
         }
-        self.core.move_conn(key, owner, upgrade)
+        self.core.move_conn(key, owner, upgrade);
+        Progress::Moved(used)
     }
 
     /// A WebSocket that opens its own session.
@@ -243,9 +260,10 @@ impl Core {
             SessionField::Malformed => None,
             SessionField::Id(id) => self.by_sid.get(&id).copied(),
         };
-        let Some(session) = key.and_then(|key| self.sessions.get(key)) else { return (None, Lookup::Unknown) };
-        let transport =
-            if session.state.is_polling() { Transport::Polling } else { Transport::WebSocket };
+        let Some(session) = key.and_then(|key| self.sessions.get(key)) else {
+            return (None, Lookup::Unknown);
+        };
+        let transport = if session.state.is_polling() { Transport::Polling } else { Transport::WebSocket };
         (key, Lookup::Known { transport, revision: Revision::V4 })
     }
 
@@ -285,7 +303,13 @@ impl Core {
         }
     }
 
-    fn answer_preflight(&mut self, key: Key, head: &Head<'_, '_>, fields: &FieldList, used: usize) -> Progress {
+    fn answer_preflight(
+        &mut self,
+        key: Key,
+        head: &Head<'_, '_>,
+        fields: &FieldList,
+        used: usize,
+    ) -> Progress {
         let mut exchange = Exchange::new(head, FieldList::new(), Subject::Nothing);
         exchange.is_answered = true;
         let mut out = Vec::new();
@@ -336,11 +360,17 @@ impl Core {
         }
     }
 
-    fn move_conn(&mut self, key: Key, to: ShardIndex, upgrade: Upgrade) -> Progress {
-        let Some(conn) = self.conns.remove(key) else { return Progress::Gone };
-        let moved = MovedConnection { peer: conn.peer, out: conn.out, input: Vec::new(), upgrade };
-        self.actions.push_back(super::Action::Move { conn: key, stream: conn.stream, to, moved: Box::new(moved) });
-        Progress::Moved
+    fn move_conn(&mut self, key: Key, to: ShardIndex, upgrade: Upgrade) {
+        let Some(conn) = self.conns.remove(key) else { return };
+        let moved = Box::new(MovedConnection { peer: conn.peer, out: conn.out, input: Vec::new(), upgrade });
+        self.actions.push_back(Action::Move { conn: key, stream: conn.stream, to, moved });
+    }
+
+    /// What came behind the request of the connection that was moved last goes with it.
+    pub(super) fn send_along(&mut self, rest: &[u8]) {
+        if let Some(Action::Move { moved, .. }) = self.actions.back_mut() {
+            moved.input.extend_from_slice(rest);
+        }
     }
 
     /// Why the engine does not want this WebSocket, in the form of protocol.md 1.2.
@@ -357,10 +387,8 @@ impl Core {
             return self.refuse_http(key, StatusCode::INTERNAL_SERVER_ERROR);
         };
         self.stats.refusals_http += 1;
-        let mut fields = FieldList::from_iter([(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/html"),
-        )]);
+        let mut fields =
+            FieldList::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("text/html"))]);
         if let Some((name, value)) = refusal.field()
             && let Ok(name) = HeaderName::from_bytes(name.as_bytes())
         {

@@ -16,13 +16,15 @@ use crate::session::RequestRef;
 use ::http::{HeaderName, HeaderValue, Method, StatusCode};
 
 /// What one step over the input found.
-enum Progress {
+pub(super) enum Progress {
     /// So many bytes were used; there may be more to do with the rest.
     Used(usize),
     /// Nothing more can be done with what is here.
     Wait,
     /// The connection speaks something else now, from this many bytes on.
     Upgraded(usize),
+    /// The connection goes to another shard, with what follows these bytes.
+    Moved(usize),
     /// The connection is gone, or ignores what follows.
     Gone,
 }
@@ -47,6 +49,7 @@ impl Shard {
                     let mut rest = input[at + count..].to_vec();
                     return self.websocket_bytes(key, &mut rest);
                 }
+                Progress::Moved(count) => return self.core.send_along(&input[at + count..]),
                 Progress::Gone => return,
             }
         }
@@ -88,7 +91,7 @@ impl Shard {
             Ok(Some((head, used))) => {
                 http.sequence = http.sequence.wrapping_add(1);
                 self.core.head_arrived(key);
-                self.request(key, &head, used)
+                self.request(key, &head, &input[used..], used)
             }
             Ok(None) => {
                 self.core.await_head(key);
@@ -102,16 +105,18 @@ impl Shard {
     }
 
     /// A request's head is complete. Its body, if any, follows.
-    fn request(&mut self, key: Key, head: &Head<'_, '_>, used: usize) -> Progress {
+    fn request(&mut self, key: Key, head: &Head<'_, '_>, rest: &[u8], used: usize) -> Progress {
         let route = self.core.routes.find(head.target, &self.core.settings.options.path);
         match route {
-            Route::SocketIo | Route::BareEngine => return self.engine_request(key, head, route, used),
+            Route::SocketIo | Route::BareEngine => return self.engine_request(key, head, route, rest, used),
             Route::BareWebSocket if head.is_upgrade => return self.bare_websocket(key, head, used),
             _ => {}
         }
         let subject = if route == Route::BareHttp { Subject::Echo } else { Subject::Nothing };
         let mut exchange = Exchange::new(head, FieldList::new(), subject);
-        if subject == Subject::Echo && matches!(head.method, Method::GET | Method::HEAD | Method::POST | Method::OPTIONS) {
+        if subject == Subject::Echo
+            && matches!(head.method, Method::GET | Method::HEAD | Method::POST | Method::OPTIONS)
+        {
             exchange.collect(head.body);
             self.core.begin_exchange(key, head, exchange);
             return Progress::Used(used);
@@ -146,7 +151,9 @@ impl Shard {
                 self.core.refuse_body(key);
                 return Progress::Gone;
             }
-            (Ok(Step::NeedMore), _) => return if input.is_empty() { Progress::Wait } else { Progress::Used(input.len()) },
+            (Ok(Step::NeedMore), _) => {
+                return if input.is_empty() { Progress::Wait } else { Progress::Used(input.len()) };
+            }
             (Ok(Step::Done { used }), _) => {
                 self.body_complete(key);
                 return Progress::Used(used);

@@ -32,7 +32,7 @@ pub(super) enum Content {
     /// A plain HTTP request for a session of the receiver.
     Request(Box<ForwardedRequest>),
     /// What became of the body of a request that was forwarded without it.
-    Body { request: RequestRef, session: Id, body: BodyArrival },
+    Body { request: RequestRef, session: Id, body: Box<BodyArrival> },
     /// The connection of a forwarded request that is not answered is gone.
     Aborted { request: RequestRef, session: Id },
     /// The answer to a forwarded request.
@@ -44,7 +44,7 @@ pub(super) enum Content {
     /// Do something to the receiver's sockets of a selector.
     Select(Box<SelectorRequest>),
     /// Do something to one of the receiver's sockets.
-    Command { socket: SocketKey, command: Box<Command> },
+    Command { from: ShardIndex, socket: SocketKey, command: Box<Command> },
     /// An answer to something the receiver's application asked for.
     Outcome { ticket: Ticket, outcome: Box<Outcome> },
     /// One shard's part of a broadcast with acknowledgement, or of a fetch.
@@ -125,15 +125,19 @@ pub(super) struct SelectorRequest {
 pub(super) enum SelectorAction {
     Join(Vec<Name>),
     Leave(Vec<Name>),
-    Disconnect { close: bool },
+    Disconnect {
+        close: bool,
+    },
     /// Report to the collection of the sender.
-    Fetch { collection: Key },
+    Fetch {
+        collection: Key,
+    },
 }
 
 /// Something for one socket of another shard.
 #[derive(Debug)]
 pub(super) enum Command {
-    Emit { flags: Flags, tick: u64, parcel: Parcel },
+    Emit { flags: Flags, tick: u64, event: Box<str>, args: Args },
     EmitWithAck { event: Box<str>, args: Args, timeout: Option<Duration>, asker: Asker },
     Reply { ack: u64, args: Args },
     Join(Name),

@@ -1,11 +1,11 @@
 //! What a shard owns, and the small effects everything else is made of: queueing bytes, arming deadlines,
 //! ending connections. Nothing here calls the application.
 
-use super::Action;
 use super::app::{AckError, BroadcastAcks, Departed, SocketInfo, SocketKey, Ticket};
 use super::message::{Answer, Content, Outcome, ShardMessage};
 use super::routes::Routes;
 use super::stats::Stats;
+use super::{Action, ShardSetup};
 use crate::arena::{Arena, Key};
 use crate::engine_io::request::Rules;
 use crate::engine_io::{Intervals, Transport, Transports};
@@ -125,6 +125,8 @@ pub(super) struct Core {
     pub(super) now: Instant,
     /// Which batch of input is being handled; what an application does about one is one tick to clients.
     pub(super) tick: u64,
+    /// While something is done for another shard: the tick of its application.
+    pub(super) foreign_tick: Option<u64>,
     pub(super) is_draining: bool,
     pub(super) conns: Arena<Conn>,
     pub(super) sessions: Arena<Session>,
@@ -151,6 +153,40 @@ pub(super) struct Core {
 }
 
 impl Core {
+    pub(super) fn new(setup: ShardSetup) -> Self {
+        Self {
+            index: setup.index,
+            shards: setup.shards,
+            settings: Settings::new(setup.options),
+            routes: setup.routes,
+            route_key: setup.route_key,
+            ids: IdSource::new(setup.seed, setup.route_key, setup.index),
+            unix_origin: setup.unix_origin,
+            now: setup.now,
+            tick: 0,
+            foreign_tick: None,
+            is_draining: false,
+            conns: Arena::default(),
+            sessions: Arena::default(),
+            by_sid: IdMap::default(),
+            hub: Hub::default(),
+            interest: Interest::default(),
+            acks: Acks::default(),
+            collections: Arena::default(),
+            timers: Timers::new(setup.now),
+            compressor: Compressor::new(),
+            touched: VecDeque::new(),
+            actions: VecDeque::new(),
+            messages: VecDeque::new(),
+            calls: VecDeque::new(),
+            resumable: Vec::new(),
+            doomed: Vec::new(),
+            left: Vec::new(),
+            selected: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+
     /// Starts the next batch of input.
     pub(super) fn begin(&mut self, now: Instant) {
         self.now = self.now.max(now);
@@ -159,7 +195,7 @@ impl Core {
 
     /// The tick, told apart from those of other shards.
     pub(super) fn tick_name(&self) -> u64 {
-        self.tick << 16 | u64::from(self.index.0)
+        self.foreign_tick.unwrap_or(self.tick << 16 | u64::from(self.index.0))
     }
 
     pub(super) fn unix_millis(&self) -> u64 {
@@ -218,9 +254,10 @@ impl Core {
 
     /// Queues bytes that are not a session's packets: responses, control frames.
     pub(super) fn push(&mut self, key: Key, bytes: impl Into<Bytes>) {
+        let tick = self.tick_name();
         if let Some(conn) = self.conns.get_mut(key) {
             conn.out.push(bytes.into());
-            conn.queued_in = self.tick_name();
+            conn.queued_in = tick;
             self.touch(key);
         }
     }
