@@ -5,15 +5,19 @@
 //! has the map; modules use lower layers only.
 #![forbid(unsafe_code)]
 
+pub mod arena;
 pub mod close;
 pub mod engine_io;
 pub mod front;
 pub mod http;
+pub mod hub;
 pub mod id;
 pub mod limits;
 pub mod options;
 pub mod payload;
+pub mod session;
 pub mod shard;
 pub mod socket_io;
 pub mod time;
+pub mod timers;
 pub mod ws;

@@ -18,6 +18,8 @@ pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 pub const HEADER_FIELDS_MAX: usize = 100;
 /// Bytes of one chunk-size line, extensions included; and of all trailer fields together.
 pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
+/// Bytes of a body that nobody wants, read so that the connection can serve another request.
+pub const SKIPPED_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a namespace name.
 pub const NAMESPACE_BYTES_MAX: usize = 1024;
 

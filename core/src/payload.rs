@@ -4,7 +4,7 @@
 //! bytes (text) or their base64 (binary), so one encoding serves every transport and a broadcast to ten
 //! thousand clients holds one allocation.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 /// Longest header of a server frame: two bytes and a 64-bit length (RFC 6455 §5.2; servers do not mask).
 const HEADER_BYTES_MAX: usize = 10;
@@ -54,7 +54,7 @@ impl Packet {
         let start = HEADER_BYTES_MAX - header_bytes;
         frame[start..HEADER_BYTES_MAX].copy_from_slice(&header[..header_bytes]);
         let mut frame = Bytes::from(frame);
-        let frame = frame.split_off(start);
+        frame.advance(start);
         Self { frame, header_bytes: header_bytes.try_into().unwrap_or(u8::MAX), binary, compress: true }
     }
 
@@ -68,6 +68,11 @@ impl Packet {
     /// The packet as one WebSocket frame.
     pub fn websocket_frame(&self) -> &Bytes {
         &self.frame
+    }
+
+    /// The packet as one WebSocket frame, without another reference to it.
+    pub fn into_websocket_frame(self) -> Bytes {
+        self.frame
     }
 
     /// The packet without its frame header: type digit and data for text, raw bytes for binary.

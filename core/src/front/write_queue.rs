@@ -31,6 +31,11 @@ impl WriteQueue {
         usize::from(!self.first.is_empty()) + self.rest.len()
     }
 
+    /// Bytes behind the segment that is being written.
+    pub fn waiting_bytes(&self) -> usize {
+        self.bytes - self.first.len()
+    }
+
     /// Appends a segment; an empty one is nothing.
     pub fn push(&mut self, segment: Bytes) {
         if segment.is_empty() {

@@ -1,3 +1,341 @@
-//! Where layers meet: one core's connections, sessions, rooms and router as a plain value.
+//! Where layers meet: one core's connections, sessions, rooms and application, as a plain value.
+//!
+//! A driver (a worker thread, or a test with eight of these and a fake clock) puts things in with `handle_*` and
+//! takes things out with `poll_*`, once per turn:
+//!
+//! ```text
+//! now = clock.now()
+//! messages → handle_message    bytes → handle_bytes    deadlines → handle_timeout(now)
+//! poll_message → other shards      then poll_write → streams      then poll_action → driver
+//! ```
+//!
+//! Two rules keep cause before effect across shards: what is for other shards leaves before anything is written
+//! to a client, and what has come from other shards is handled before bytes that were read after it.
 
+mod answer;
+pub mod app;
+mod closing;
+mod engine;
+mod fanout;
+mod http;
+mod io;
+mod message;
+mod namespaces;
+mod packets;
+mod remote;
+pub mod routes;
+mod sessions;
+mod state;
 pub mod stats;
+mod timeouts;
+mod websocket;
+
+pub use crate::arena::Key as ConnKey;
+pub use crate::front::StreamHandle;
+pub use io::Io;
+pub use message::{MovedConnection, ShardMessage};
+
+use crate::front::write_queue::WriteQueue;
+use crate::front::{Conn, Role, Then};
+use crate::id::{RouteKey, ShardIndex};
+use crate::options::Options;
+use crate::time::Instant;
+use app::App;
+use routes::Routes;
+use state::{Call, Core, is_overfull};
+use stats::Stats;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Who is at the other end of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Address of the client.
+    pub address: SocketAddr,
+}
+
+/// Whether the driver goes on reading from a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Read on, until there is nothing more.
+    Continue,
+    /// Leave the bytes in the kernel until [`Action::Resume`] for this connection.
+    Paused,
+    /// The connection is gone: an action says what happens to the stream.
+    Closed,
+}
+
+/// How a stream ended from the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// The peer sent FIN.
+    Eof,
+    /// Reading or writing failed.
+    Error,
+}
+
+/// What only the driver can do.
+#[derive(Debug)]
+pub enum Action {
+    /// The connection no longer exists here: shut the stream down both ways and close it.
+    Close {
+        /// Its key, now stale.
+        conn: ConnKey,
+        /// The stream.
+        stream: StreamHandle,
+    },
+    /// Send FIN; go on reading.
+    ShutdownWrite {
+        /// The stream.
+        stream: StreamHandle,
+    },
+    /// Read again. The kernel may hold bytes already, so do not wait for readiness.
+    Resume {
+        /// The connection.
+        conn: ConnKey,
+        /// The stream.
+        stream: StreamHandle,
+    },
+    /// Stop watching the stream, and hand it with `moved` to another shard, in order with the messages to it.
+    Move {
+        /// Its key on this shard, now stale.
+        conn: ConnKey,
+        /// The stream.
+        stream: StreamHandle,
+        /// Where it goes.
+        to: ShardIndex,
+        /// Its state, for [`Shard::handle_moved`] there.
+        moved: Box<MovedConnection>,
+    },
+}
+
+/// What a shard is made from.
+#[derive(Clone)]
+pub struct ShardSetup {
+    /// Which shard this is.
+    pub index: ShardIndex,
+    /// How many there are, at most [`crate::hub::interest::SHARDS_MAX`].
+    pub shards: u16,
+    /// What the operator decided.
+    pub options: Arc<Options>,
+    /// What is served beside the engine.
+    pub routes: Arc<Routes>,
+    /// Hides the routing part of ids; the same on every shard.
+    pub route_key: RouteKey,
+    /// Secret randomness of this shard alone.
+    pub seed: [u8; 32],
+    /// The time at which it starts.
+    pub now: Instant,
+    /// Milliseconds since the Unix epoch at `Instant::ORIGIN`.
+    pub unix_origin: u64,
+}
+
+/// One core's everything.
+pub struct Shard {
+    core: Core,
+    app: Box<dyn App>,
+}
+
+impl Shard {
+    /// A shard without connections.
+    pub fn new(setup: ShardSetup, app: Box<dyn App>) -> Self {
+        Self { core: Core::new(setup), app }
+    }
+
+    /// A connection was accepted.
+    pub fn handle_accepted(&mut self, now: Instant, stream: StreamHandle, peer: Peer) -> ConnKey {
+        self.core.begin(now);
+        self.core.stats.connections_accepted += 1;
+        let deadline = now + self.core.settings.options.http.head;
+        let key = self.core.conns.insert(Conn::new(stream, peer.address, deadline));
+        self.core.arm_conn(key);
+        if self.core.is_draining {
+            self.core.drop_conn(key);
+        }
+        key
+    }
+
+    /// A connection arrived from another shard. The driver should read from it right away.
+    pub fn handle_moved(&mut self, now: Instant, stream: StreamHandle, moved: MovedConnection) -> ConnKey {
+        self.core.begin(now);
+        self.core.stats.connections_moved += 1;
+        let mut conn = Conn::new(stream, moved.peer, now);
+        conn.deadline = None;
+        conn.out = moved.out;
+        let key = self.core.conns.insert(conn);
+        self.core.upgrade_arrived(key, moved.upgrade);
+        let mut input = moved.input;
+        self.websocket_bytes(key, &mut input);
+        self.settle();
+        key
+    }
+
+    /// Bytes were read. They may be changed in place.
+    pub fn handle_bytes(&mut self, now: Instant, key: ConnKey, bytes: &mut [u8]) -> Reading {
+        self.core.begin(now);
+        self.core.stats.bytes_in += bytes.len() as u64;
+        match self.core.conns.get(key).map(|conn| &conn.role) {
+            Some(Role::Http(_)) => self.http_bytes(key, bytes),
+            Some(Role::WebSocket(_)) => self.websocket_bytes(key, bytes),
+            Some(Role::Leaving) | None => {}
+        }
+        self.settle();
+        match self.core.conns.get(key) {
+            None => Reading::Closed,
+            Some(conn) if conn.is_paused => Reading::Paused,
+            Some(_) => Reading::Continue,
+        }
+    }
+
+    /// The stream ended.
+    pub fn handle_end(&mut self, now: Instant, key: ConnKey, end: StreamEnd) {
+        self.core.begin(now);
+        self.core.end_arrived(key, end);
+        self.settle();
+    }
+
+    /// A message came from another shard.
+    pub fn handle_message(&mut self, now: Instant, message: ShardMessage) {
+        self.core.begin(now);
+        self.message(message.0);
+        self.settle();
+    }
+
+    /// Deadlines up to `now` have passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.core.begin(now);
+        while let Some(due) = self.core.timers.pop(now) {
+            self.due(due);
+            self.settle();
+        }
+    }
+
+    /// When [`Self::handle_timeout`] must be called at the latest.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.core.timers.next()
+    }
+
+    /// The next connection with something to write, each once a turn. [`Self::handle_written`] must follow.
+    pub fn poll_write(&mut self) -> Option<(ConnKey, StreamHandle, &WriteQueue)> {
+        let key = loop {
+            let index = self.core.touched.pop_front()?;
+            let Some((key, conn)) = self.core.conns.at_mut(index) else { continue };
+            // The place may have a new tenant, which is on the list itself if it has to be.
+            if !std::mem::take(&mut conn.is_touched) || conn.is_blocked {
+                continue;
+            }
+            if conn.out.is_empty() {
+                self.core.written(key);
+                continue;
+            }
+            break key;
+        };
+        let conn = self.core.conns.get(key)?;
+        Some((key, conn.stream, &conn.out))
+    }
+
+    /// The stream took `count` bytes. If that was not all, the driver waits until it can take more, and then
+    /// calls [`Self::handle_writable`].
+    pub fn handle_written(&mut self, now: Instant, key: ConnKey, count: usize) {
+        self.core.begin(now);
+        self.core.stats.bytes_out += count as u64;
+        let Some(conn) = self.core.conns.get_mut(key) else { return };
+        conn.out.advance(count);
+        if conn.out.is_empty() {
+            if conn.then != Then::GoOn {
+                self.core.written(key);
+            }
+            return;
+        }
+        conn.is_blocked = true;
+        if is_overfull(conn, &self.core.settings.options) {
+            self.core.slow_consumer(key);
+            self.settle();
+        }
+    }
+
+    /// A stream that was full can be written again.
+    pub fn handle_writable(&mut self, key: ConnKey) {
+        if let Some(conn) = self.core.conns.get_mut(key) {
+            conn.is_blocked = false;
+            self.core.touch(key);
+        }
+    }
+
+    /// The next message for another shard.
+    pub fn poll_message(&mut self) -> Option<(ShardIndex, ShardMessage)> {
+        self.core.messages.pop_front()
+    }
+
+    /// The next thing only the driver can do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.core.actions.pop_front()
+    }
+
+    /// Begins to close everything: sessions the Socket.IO way, then their connections.
+    pub fn drain(&mut self, now: Instant) {
+        self.core.begin(now);
+        self.core.drain();
+        self.settle();
+    }
+
+    /// Whether nothing is left after [`Self::drain`].
+    pub fn is_drained(&self) -> bool {
+        self.core.conns.is_empty() && self.core.sessions.is_empty()
+    }
+
+    /// What has been counted, and how many of everything there are.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.core.stats.clone();
+        stats.connections = self.core.conns.len() as u64;
+        stats.sockets = self.core.hub.joined() as u64;
+        stats.namespaces = self.core.hub.namespaces() as u64;
+        stats.rooms = self.core.hub.rooms() as u64;
+        stats.mailbox_backlog = self.core.messages.len() as u64;
+        let in_conns: usize = self.core.conns.iter().map(|(_, conn)| conn.out.bytes()).sum();
+        let in_sessions: usize = self.core.sessions.iter().map(|(_, session)| session.outbox.bytes()).sum();
+        stats.outbox_bytes = (in_conns + in_sessions) as u64;
+        stats
+    }
+
+    /// Does what follows from what has just happened, until nothing follows any more: the tick is over.
+    fn settle(&mut self) {
+        loop {
+            if let Some(call) = self.core.calls.pop_front() {
+                self.call(call);
+            } else if let Some(conn) = self.core.resumable.pop() {
+                self.resume_conn(conn);
+            } else if let Some(session) = self.core.doomed.pop() {
+                self.core.drop_slow_session(session);
+            } else {
+                break;
+            }
+        }
+        self.core.forget_left();
+        self.core.publish_interest();
+    }
+
+    fn call(&mut self, call: Call) {
+        let Self { core, app } = self;
+        match call {
+            Call::Accept(socket) => core.accept(socket),
+            Call::Connected(socket) => {
+                let key = core.socket_key(socket);
+                app.connected(&mut Io::new(core), key);
+            }
+            Call::Disconnected(departed) => app.disconnected(&mut Io::new(core), departed),
+            Call::Abandoned(socket) => app.abandoned(&mut Io::new(core), socket),
+            Call::Acknowledged(ticket, Ok(args)) => {
+                app.acknowledged(&mut Io::new(core), ticket, Ok(args.as_ref()));
+            }
+            Call::Acknowledged(ticket, Err(error)) => {
+                app.acknowledged(&mut Io::new(core), ticket, Err(error));
+            }
+            Call::BroadcastAcknowledged(ticket, acks) => {
+                app.broadcast_acknowledged(&mut Io::new(core), ticket, acks);
+            }
+            Call::Fetched(ticket, sockets) => app.fetched(&mut Io::new(core), ticket, sockets),
+            Call::Woken(ticket) => app.woken(&mut Io::new(core), ticket),
+        }
+    }
+}

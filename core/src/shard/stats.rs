@@ -35,6 +35,8 @@ pub struct Stats {
     pub events_in: u64,
     /// Socket.IO packets to clients, broadcast deliveries included.
     pub events_out: u64,
+    /// Packets that could not be decoded or came at the wrong time; each ended its session.
+    pub decode_errors: u64,
     /// Bytes read from client connections.
     pub bytes_in: u64,
     /// Bytes written to client connections.

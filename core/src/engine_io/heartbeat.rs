@@ -1,0 +1,195 @@
+//! When to ping, and when to give up (Engine.IO v4, "Heartbeat"; protocol.md 1.10).
+//!
+//! The server pings `interval` after the session opened and after each pong; a client that does not answer
+//! within `timeout` is gone. Two of Node's flaws are not repeated: a pong nobody asked for does not put off the
+//! next ping, and an upgrade does not end the heartbeat.
+
+use crate::time::Instant;
+use std::time::Duration;
+
+/// The two times of the heartbeat, the same for every session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intervals {
+    /// From a pong to the next ping (`pingInterval`).
+    pub interval: Duration,
+    /// From a ping to giving up (`pingTimeout`).
+    pub timeout: Duration,
+}
+
+/// What to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing yet; the deadline may have moved.
+    Nothing,
+    /// Send a ping.
+    Ping,
+    /// Close the session: "ping timeout".
+    Close,
+}
+
+/// The heartbeat of one session.
+#[derive(Clone, Copy, Debug)]
+pub struct Heartbeat {
+    deadline: Instant,
+    waiting: Waiting,
+}
+
+// There is one per session.
+const _: () = assert!(size_of::<Heartbeat>() <= 16);
+
+/// What the deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    ToPing,
+    ForPong,
+    /// As `ForPong`; something else arrived meanwhile, and got the client more time.
+    ForPongExtended,
+}
+
+impl Heartbeat {
+    /// The session opened.
+    pub fn new(now: Instant, intervals: &Intervals) -> Self {
+        Self { deadline: now + intervals.interval, waiting: Waiting::ToPing }
+    }
+
+    /// A pong arrived. One that was not asked for changes nothing.
+    pub fn handle_pong(&mut self, now: Instant, intervals: &Intervals) {
+        if self.waiting != Waiting::ToPing {
+            *self = Self::new(now, intervals);
+        }
+    }
+
+    /// Any other packet arrived: the client is slow but there. Counts once per ping, as in engine.io 6.6.11.
+    pub fn handle_packet(&mut self, now: Instant, intervals: &Intervals) {
+        if self.waiting == Waiting::ForPong {
+            self.deadline = now + intervals.timeout;
+            self.waiting = Waiting::ForPongExtended;
+        }
+    }
+
+    /// The session moved to another transport.
+    ///
+    /// An outstanding ping may have gone down with the old one, or the pong may still be on its way there:
+    /// its time starts again.
+    pub fn handle_upgrade(&mut self, now: Instant, intervals: &Intervals) {
+        if self.waiting != Waiting::ToPing {
+            self.deadline = now + intervals.timeout;
+        }
+    }
+
+    /// When [`Self::handle_timeout`] has something to say. Call it no earlier.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What is due now.
+    pub fn handle_timeout(&mut self, now: Instant, intervals: &Intervals) -> Due {
+        if now < self.deadline {
+            return Due::Nothing;
+        }
+        match self.waiting {
+            Waiting::ToPing => {
+                *self = Self { deadline: now + intervals.timeout, waiting: Waiting::ForPong };
+                Due::Ping
+            }
+            Waiting::ForPong | Waiting::ForPongExtended => Due::Close,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVALS: Intervals =
+        Intervals { interval: Duration::from_millis(300), timeout: Duration::from_millis(200) };
+
+    #[derive(Clone, Copy)]
+    enum Step {
+        Pong,
+        Packet,
+        Upgrade,
+    }
+
+    /// Runs a session opened at 0 until it closes or until 2000 ms. `steps` are in order of time; returns what
+    /// was due, and when.
+    fn run(steps: &[(u64, Step)]) -> Vec<(u64, Due)> {
+        let mut heartbeat = Heartbeat::new(Instant::ORIGIN, &INTERVALS);
+        let mut steps = steps.iter().copied().peekable();
+        let mut log = Vec::new();
+        for millis in 0..2000 {
+            let now = Instant::from_millis(millis);
+            while let Some((_, step)) = steps.next_if(|(at, _)| *at == millis) {
+                match step {
+                    Step::Pong => heartbeat.handle_pong(now, &INTERVALS),
+                    Step::Packet => heartbeat.handle_packet(now, &INTERVALS),
+                    Step::Upgrade => heartbeat.handle_upgrade(now, &INTERVALS),
+                }
+            }
+            let is_early = now < heartbeat.deadline();
+            let due = heartbeat.handle_timeout(now, &INTERVALS);
+            assert_eq!(is_early, due == Due::Nothing);
+            if !is_early {
+                log.push((millis, due));
+            }
+            if due == Due::Close {
+                break;
+            }
+        }
+        log
+    }
+
+    use Due::{Close, Ping};
+
+    #[test]
+    fn a_silent_client_is_pinged_once_and_then_closed() {
+        // protocol.md U1.
+        assert_eq!(run(&[]), [(300, Ping), (500, Close)]);
+    }
+
+    #[test]
+    fn the_next_ping_counts_from_the_pong() {
+        // protocol.md U2.
+        let log = run(&[(400, Step::Pong), (800, Step::Pong)]);
+        assert_eq!(log, [(300, Ping), (700, Ping), (1100, Ping), (1300, Close)]);
+    }
+
+    #[test]
+    fn another_packet_extends_the_wait_for_a_pong_once() {
+        // protocol.md U3.
+        let packets = [(450, Step::Packet), (500, Step::Packet), (600, Step::Packet)];
+        assert_eq!(run(&packets), [(300, Ping), (650, Close)]);
+    }
+
+    #[test]
+    fn each_ping_has_an_extension_of_its_own() {
+        let steps = [(450, Step::Packet), (600, Step::Pong), (1000, Step::Packet)];
+        assert_eq!(run(&steps), [(300, Ping), (900, Ping), (1200, Close)]);
+    }
+
+    #[test]
+    fn packets_before_a_ping_extend_nothing() {
+        assert_eq!(run(&[(100, Step::Packet), (299, Step::Packet)]), [(300, Ping), (500, Close)]);
+    }
+
+    #[test]
+    fn pongs_nobody_asked_for_do_not_put_off_the_ping() {
+        let steps = [(100, Step::Pong), (200, Step::Pong), (299, Step::Pong)];
+        assert_eq!(run(&steps), [(300, Ping), (500, Close)]);
+    }
+
+    #[test]
+    fn an_upgrade_restarts_the_wait_for_a_pong_but_not_for_a_ping() {
+        assert_eq!(run(&[(100, Step::Upgrade)]), [(300, Ping), (500, Close)]);
+        assert_eq!(run(&[(400, Step::Upgrade)]), [(300, Ping), (600, Close)]);
+        let answered = [(400, Step::Upgrade), (450, Step::Pong)];
+        assert_eq!(run(&answered), [(300, Ping), (750, Ping), (950, Close)]);
+    }
+
+    #[test]
+    fn a_late_turn_delays_but_skips_nothing() {
+        let mut heartbeat = Heartbeat::new(Instant::ORIGIN, &INTERVALS);
+        assert_eq!(heartbeat.handle_timeout(Instant::from_millis(10_000), &INTERVALS), Ping);
+        assert_eq!(heartbeat.deadline(), Instant::from_millis(10_200));
+    }
+}

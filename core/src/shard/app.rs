@@ -1,0 +1,231 @@
+//! The trait through which a shard talks to application code.
+//!
+//! One value per shard: a shard only ever calls its own, on its own thread, so an `App` needs no lock for what
+//! belongs to its sockets. Calls never nest: what an app asks of [`Io`] takes effect at once, but what follows
+//! from it (say, a `disconnected`) is told after the current call has returned.
+
+use super::Io;
+use crate::close::DisconnectReason;
+use crate::id::{Id, ShardIndex};
+use crate::session::handshake::Handshake;
+use crate::socket_io::{Args, ArgsRef, EventName};
+
+/// A socket (one client in one namespace), on any shard. Keys of sockets that are gone are never valid again:
+/// whatever is asked for them is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketKey {
+    pub(crate) shard: ShardIndex,
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// Names one request of an app, chosen by the app, given back with the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// What an app says to a CONNECT.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Let the client in.
+    Accept,
+    /// Answer CONNECT_ERROR; the client may try again.
+    Reject(Rejection),
+    /// Nobody serves this namespace: CONNECT_ERROR "Invalid namespace".
+    InvalidNamespace,
+    /// [`Io::accept`] or [`Io::reject`] will follow.
+    Later,
+}
+
+/// Why a client was not let into a namespace, in the words the client gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// `err.message` at the client.
+    pub message: String,
+    /// `err.data` at the client, as JSON text.
+    pub data: Option<String>,
+}
+
+/// A client asking to join a namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct Connect<'a> {
+    /// The namespace, `/` included: `/`, `/admin`.
+    pub namespace: &'a str,
+    /// The public id the socket will have.
+    pub id: Id,
+    /// `handshake.auth` as JSON text (an object; `{}` if the client sent none).
+    pub auth: &'a str,
+    /// The first HTTP request of the session.
+    pub handshake: &'a Handshake,
+}
+
+/// An event from a client.
+#[derive(Debug)]
+pub struct Event<'a> {
+    /// The namespace the socket is in.
+    pub namespace: &'a str,
+    /// Its name; `None` for the rare event without any payload.
+    pub name: Option<EventName<'a>>,
+    /// The arguments after the name: raw JSON text and attachments.
+    pub args: ArgsRef<'a>,
+    /// Present if the client wants an acknowledgement; see [`Io::reply`].
+    pub reply: Option<Reply>,
+}
+
+/// The right to acknowledge one event, once.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub(crate) socket: SocketKey,
+    pub(crate) ack: u64,
+}
+
+/// Why an acknowledgement never came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckError {
+    /// `operation has timed out`.
+    TimedOut,
+    /// The socket left, and no timeout had been set. (Node waits for ever here.)
+    Disconnected,
+}
+
+/// The outcome of a broadcast with acknowledgement.
+#[derive(Debug, Default)]
+pub struct BroadcastAcks {
+    /// Whether some client did not answer in time.
+    pub timed_out: bool,
+    /// The first argument of each answer, as an argument list of one.
+    pub responses: Vec<Args>,
+}
+
+/// A socket as [`Io::fetch_sockets`] reports it.
+#[derive(Clone, Debug)]
+pub struct SocketInfo {
+    /// For further requests.
+    pub key: SocketKey,
+    /// The public id.
+    pub id: Id,
+    /// Every room it is in, its own (its id) included.
+    pub rooms: Vec<String>,
+    /// `socket.data` as JSON text, if it was ever set.
+    pub data: Option<String>,
+    /// `handshake` as JSON text (protocol.md 5.8).
+    pub handshake: String,
+}
+
+/// A socket that has just left.
+#[derive(Debug)]
+pub struct Departed {
+    /// The key it had, now stale.
+    pub key: SocketKey,
+    /// Its public id.
+    pub id: Id,
+    /// Its namespace.
+    pub namespace: String,
+    /// The rooms it was in (its own not listed), as `disconnecting` sees them.
+    pub rooms: Vec<String>,
+    /// Why.
+    pub reason: DisconnectReason,
+}
+
+/// Application code of one shard.
+pub trait App {
+    /// May refuse a session at its first HTTP request (`allowRequest`): the message goes to the client with
+    /// code 4; an empty one becomes `Forbidden`.
+    ///
+    /// # Errors
+    /// The message for the client.
+    fn allow_request(&mut self, handshake: &Handshake) -> Result<(), String> {
+        let _ = handshake;
+        Ok(())
+    }
+
+    /// Namespace middleware: a client asks to join. `socket` can be emitted to and can join rooms already.
+    fn connect(&mut self, io: &mut Io<'_>, socket: SocketKey, request: &Connect<'_>) -> Verdict;
+
+    /// The client is in: the `connection` event. Everything emitted from here comes after the CONNECT reply.
+    fn connected(&mut self, io: &mut Io<'_>, socket: SocketKey) {
+        let _ = (io, socket);
+    }
+
+    /// An event from a joined socket.
+    fn event(&mut self, io: &mut Io<'_>, socket: SocketKey, event: Event<'_>);
+
+    /// The answer to [`Io::emit_with_ack`].
+    fn acknowledged(&mut self, io: &mut Io<'_>, ticket: Ticket, answer: Result<ArgsRef<'_>, AckError>) {
+        let _ = (io, ticket, answer);
+    }
+
+    /// The answers to [`Io::broadcast_with_ack`].
+    fn broadcast_acknowledged(&mut self, io: &mut Io<'_>, ticket: Ticket, acks: BroadcastAcks) {
+        let _ = (io, ticket, acks);
+    }
+
+    /// The answer to [`Io::fetch_sockets`].
+    fn fetched(&mut self, io: &mut Io<'_>, ticket: Ticket, sockets: Vec<SocketInfo>) {
+        let _ = (io, ticket, sockets);
+    }
+
+    /// The time asked for with [`Io::wake_after`] has come.
+    fn woken(&mut self, io: &mut Io<'_>, ticket: Ticket) {
+        let _ = (io, ticket);
+    }
+
+    /// A socket whose CONNECT was being thought about (`Verdict::Later`) has gone.
+    fn abandoned(&mut self, io: &mut Io<'_>, socket: SocketKey) {
+        let _ = (io, socket);
+    }
+
+    /// A socket that had been let in has left.
+    fn disconnected(&mut self, io: &mut Io<'_>, socket: Departed) {
+        let _ = (io, socket);
+    }
+}
+
+/// Who a broadcast (or a request about many sockets) means, over all shards: the union of `rooms` (none = the whole namespace),
+/// minus every member of an `except` room. A socket's id is a room of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// The namespace, `/` included.
+    pub namespace: String,
+    /// Rooms whose members are meant; empty means everybody in the namespace.
+    pub rooms: Vec<String>,
+    /// Rooms whose members are not meant.
+    pub except: Vec<String>,
+}
+
+impl Selector {
+    /// Everybody in a namespace.
+    pub fn namespace(namespace: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), ..Self::default() }
+    }
+
+    /// Also the members of `room`; the first call narrows the selector from "everybody".
+    #[must_use]
+    pub fn to(mut self, room: impl Into<String>) -> Self {
+        self.rooms.push(room.into());
+        self
+    }
+
+    /// But nobody in `room`.
+    #[must_use]
+    pub fn except(mut self, room: impl Into<String>) -> Self {
+        self.except.push(room.into());
+        self
+    }
+}
+
+/// How a packet is sent (protocol.md 5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// Drop it for clients whose transport is not ready at this instant.
+    pub volatile: bool,
+    /// Whether a polling response that carries it may be compressed.
+    pub compress: bool,
+    /// Do not tell other nodes. (On one node: no difference; other cores are not other nodes.)
+    pub local: bool,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self { volatile: false, compress: true, local: false }
+    }
+}

@@ -1,0 +1,102 @@
+//! How connections end: after the last word, by the peer, for not reading, or all at once.
+
+use super::state::{Call, Core};
+use super::{Action, StreamEnd};
+use crate::arena::Key;
+use crate::close::CloseReason;
+use crate::front::{Role, Then, WebSocketUser};
+
+impl Core {
+    /// Everything queued for a connection has left.
+    pub(super) fn written(&mut self, key: Key) {
+        let deadline = self.now + self.settings.options.http.linger;
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        match conn.then {
+            Then::GoOn => {}
+            Then::Close => self.drop_conn(key),
+            Then::Linger => {
+                conn.then = Then::GoOn;
+                conn.role = Role::Leaving;
+                conn.input = Vec::new();
+                conn.deadline = Some(deadline);
+                let stream = conn.stream;
+                self.actions.push_back(Action::ShutdownWrite { stream });
+                self.resume_reading(key);
+                self.arm_conn(key);
+            }
+        }
+    }
+
+    /// Has the driver read again where it had been told to stop.
+    pub(super) fn resume_reading(&mut self, key: Key) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && conn.is_paused
+            && conn.input.is_empty()
+        {
+            conn.is_paused = false;
+            self.actions.push_back(Action::Resume { conn: key, stream: conn.stream });
+        }
+    }
+
+    /// The peer has closed its side, or the stream broke.
+    pub(super) fn end_arrived(&mut self, key: Key, end: StreamEnd) {
+        let Some(conn) = self.conns.get(key) else { return };
+        // A client that has sent its last request may still read the answer.
+        let has_last_word = match &conn.role {
+            Role::Http(http) => {
+                http.exchange.as_ref().is_none_or(|exchange| exchange.is_answered) && !conn.out.is_empty()
+            }
+            Role::WebSocket(_) | Role::Leaving => false,
+        };
+        if end == StreamEnd::Eof && has_last_word {
+            self.finish_conn(key, Then::Close);
+        } else {
+            self.stream_ended(key);
+        }
+    }
+
+    /// The client of a connection does not read.
+    pub(super) fn slow_consumer(&mut self, key: Key) {
+        let user = self.conns.get_mut(key).and_then(|conn| conn.websocket()).map(|websocket| websocket.user);
+        match user {
+            Some(WebSocketUser::Session(session)) => self.doomed.push(session),
+            _ => self.stream_ended(key),
+        }
+    }
+
+    /// Ends the session of a client that does not read. There is no way to tell it.
+    pub(super) fn drop_slow_session(&mut self, key: Key) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.outbox.take();
+        let websocket = session.websocket.take();
+        self.end_session(key, CloseReason::SlowConsumer);
+        if let Some(conn) = websocket {
+            self.drop_conn(conn);
+        }
+    }
+
+    /// Closes every session the Socket.IO way, and every connection that has nothing left to do.
+    pub(super) fn drain(&mut self) {
+        self.is_draining = true;
+        for key in self.sessions.keys() {
+            self.close_session(key, CloseReason::ServerShuttingDown);
+        }
+        for key in self.conns.keys() {
+            let Some(conn) = self.conns.get(key) else { continue };
+            let is_busy = match &conn.role {
+                Role::Http(http) => http.exchange.is_some() || !conn.out.is_empty(),
+                Role::WebSocket(websocket) => {
+                    if websocket.user == WebSocketUser::Echo {
+                        self.close_websocket(key, None);
+                    }
+                    true
+                }
+                Role::Leaving => true,
+            };
+            if !is_busy {
+                self.drop_conn(key);
+            }
+        }
+        debug_assert!(self.calls.iter().all(|call| !matches!(call, Call::Accept(_))), "a tick has ended");
+    }
+}

@@ -1,0 +1,223 @@
+//! What an application can do. Everything takes effect at once, in order, on whichever shard it belongs to;
+//! what is asked for a socket that has gone is ignored.
+
+use super::app::{Flags, Rejection, Reply, Selector, SocketKey, Ticket};
+use super::message::{Command, SelectorAction};
+use super::state::{Core, Due};
+use crate::hub::Name;
+use crate::hub::acks::Asker;
+use crate::id::{Id, ShardIndex};
+use crate::session::handshake::Handshake;
+use crate::socket_io::ArgsRef;
+use crate::time::Instant;
+use std::time::Duration;
+
+/// How long a broadcast with acknowledgement waits when no timeout was given (Node: a timer of nothing).
+const NO_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// The shard, as its application sees it.
+pub struct Io<'a> {
+    core: &'a mut Core,
+}
+
+impl<'a> Io<'a> {
+    pub(super) fn new(core: &'a mut Core) -> Self {
+        Self { core }
+    }
+
+    /// The time of the current batch of input.
+    pub fn now(&self) -> Instant {
+        self.core.now
+    }
+
+    /// The same, in milliseconds since the Unix epoch.
+    pub fn unix_millis(&self) -> u64 {
+        self.core.unix_millis()
+    }
+
+    /// Which shard this is.
+    pub fn shard(&self) -> ShardIndex {
+        self.core.index
+    }
+
+    // One socket.
+
+    /// Sends an event to a socket. The packet is in order with everything else this application sends to it.
+    pub fn emit(&mut self, socket: SocketKey, event: &str, args: ArgsRef<'_>) {
+        self.emit_with(socket, Flags::default(), event, args);
+    }
+
+    /// As [`Self::emit`], with flags.
+    pub fn emit_with(&mut self, socket: SocketKey, flags: Flags, event: &str, args: ArgsRef<'_>) {
+        if let Some(key) = self.core.local(socket) {
+            self.core.emit(key, flags, event, args);
+        } else {
+            let tick = self.core.tick_name();
+            let command = Command::Emit { flags, tick, event: event.into(), args: args.into_owned() };
+            self.core.command_remote(socket, command);
+        }
+    }
+
+    /// Sends an event to a socket and waits for its answer, which comes to `App::acknowledged`.
+    ///
+    /// Without a timeout it waits until the socket leaves.
+    pub fn emit_with_ack(
+        &mut self,
+        socket: SocketKey,
+        event: &str,
+        args: ArgsRef<'_>,
+        timeout: Option<Duration>,
+        ticket: Ticket,
+    ) {
+        let asker = Asker { shard: self.core.index, ticket };
+        if let Some(key) = self.core.local(socket) {
+            self.core.emit_with_ack(key, event, args, timeout, asker);
+        } else {
+            let args = args.into_owned();
+            let command = Command::EmitWithAck { event: event.into(), args, timeout, asker };
+            self.core.command_remote(socket, command);
+        }
+    }
+
+    /// Acknowledges an event.
+    #[expect(clippy::needless_pass_by_value, reason = "the right to reply is used up")]
+    pub fn reply(&mut self, reply: Reply, args: ArgsRef<'_>) {
+        if let Some(key) = self.core.local(reply.socket) {
+            self.core.reply(key, reply.ack, args);
+        } else {
+            let command = Command::Reply { ack: reply.ack, args: args.into_owned() };
+            self.core.command_remote(reply.socket, command);
+        }
+    }
+
+    /// Puts a socket into a room.
+    pub fn join(&mut self, socket: SocketKey, room: &str) {
+        match self.core.local(socket) {
+            Some(key) => self.core.hub.join(key, room),
+            None => self.core.command_remote(socket, Command::Join(room.into())),
+        }
+    }
+
+    /// Takes a socket out of a room.
+    pub fn leave(&mut self, socket: SocketKey, room: &str) {
+        match self.core.local(socket) {
+            Some(key) => self.core.hub.leave(key, room),
+            None => self.core.command_remote(socket, Command::Leave(room.into())),
+        }
+    }
+
+    /// Disconnects a socket from its namespace; with `close`, its whole session.
+    pub fn disconnect(&mut self, socket: SocketKey, close: bool) {
+        match self.core.local(socket) {
+            Some(key) => self.core.disconnect(key, close),
+            None => self.core.command_remote(socket, Command::Disconnect { close }),
+        }
+    }
+
+    /// Lets a socket in, after `Verdict::Later`.
+    pub fn accept(&mut self, socket: SocketKey) {
+        match self.core.local(socket) {
+            Some(key) => self.core.accept(key),
+            None => self.core.command_remote(socket, Command::Accept),
+        }
+    }
+
+    /// Does not let a socket in, after `Verdict::Later`.
+    pub fn reject(&mut self, socket: SocketKey, rejection: Rejection) {
+        match self.core.local(socket) {
+            Some(key) => self.core.reject(key, &rejection),
+            None => self.core.command_remote(socket, Command::Reject(rejection)),
+        }
+    }
+
+    /// Sets `socket.data`: JSON text that [`Self::fetch_sockets`] reports.
+    pub fn set_data(&mut self, socket: SocketKey, json: String) {
+        match self.core.local(socket) {
+            Some(key) => {
+                if let Some(socket) = self.core.hub.get_mut(key) {
+                    socket.data = Some(json.into_boxed_str());
+                }
+            }
+            None => self.core.command_remote(socket, Command::SetData(json.into_boxed_str())),
+        }
+    }
+
+    // Many sockets.
+
+    /// Sends an event to every socket of a selector, each at most once.
+    pub fn broadcast(&mut self, to: &Selector, flags: Flags, event: &str, args: ArgsRef<'_>) {
+        self.core.broadcast(to, flags, event, args);
+    }
+
+    /// As [`Self::broadcast`], and collects the first argument of every answer for
+    /// `App::broadcast_acknowledged`. Without a timeout hardly anybody can answer in time, as in Node.
+    pub fn broadcast_with_ack(
+        &mut self,
+        to: &Selector,
+        flags: Flags,
+        event: &str,
+        args: ArgsRef<'_>,
+        timeout: Option<Duration>,
+        ticket: Ticket,
+    ) {
+        self.core.broadcast_with_ack(to, flags, event, args, timeout.unwrap_or(NO_TIMEOUT), ticket);
+    }
+
+    /// Puts every socket of a selector into rooms.
+    pub fn sockets_join(&mut self, to: &Selector, rooms: &[&str]) {
+        self.core.for_all(to, &SelectorAction::Join(names(rooms)));
+    }
+
+    /// Takes every socket of a selector out of rooms.
+    pub fn sockets_leave(&mut self, to: &Selector, rooms: &[&str]) {
+        self.core.for_all(to, &SelectorAction::Leave(names(rooms)));
+    }
+
+    /// Disconnects every socket of a selector; with `close`, their whole sessions.
+    pub fn disconnect_sockets(&mut self, to: &Selector, close: bool) {
+        self.core.for_all(to, &SelectorAction::Disconnect { close });
+    }
+
+    /// Asks for every socket of a selector; the answer comes to `App::fetched`.
+    pub fn fetch_sockets(&mut self, of: &Selector, ticket: Ticket) {
+        self.core.fetch(of, ticket);
+    }
+
+    /// Has `App::woken` called after a while.
+    pub fn wake_after(&mut self, delay: Duration, ticket: Ticket) {
+        let at = self.core.now + delay;
+        self.core.timers.insert(at, Due::Wake(ticket));
+    }
+
+    // Sockets of this shard.
+
+    /// The public id of a socket of this shard.
+    pub fn id(&self, socket: SocketKey) -> Option<Id> {
+        Some(self.core.hub.get(self.core.local(socket)?)?.id)
+    }
+
+    /// The rooms of a socket of this shard, its own first.
+    pub fn rooms(&self, socket: SocketKey) -> Vec<String> {
+        self.core.local(socket).map(|key| self.core.room_names(key)).unwrap_or_default()
+    }
+
+    /// The first HTTP request of a socket of this shard.
+    pub fn handshake(&self, socket: SocketKey) -> Option<&Handshake> {
+        let socket = self.core.hub.get(self.core.local(socket)?)?;
+        Some(&self.core.sessions.get(socket.session)?.handshake)
+    }
+
+    /// `socket.handshake` of a socket of this shard, as JSON text (protocol.md 5.8).
+    pub fn handshake_json(&self, socket: SocketKey) -> Option<String> {
+        self.core.handshake_json(self.core.local(socket)?)
+    }
+
+    /// `socket.data` of a socket of this shard, if it was set.
+    pub fn data(&self, socket: SocketKey) -> Option<&str> {
+        self.core.hub.get(self.core.local(socket)?)?.data.as_deref()
+    }
+}
+
+fn names(rooms: &[&str]) -> Vec<Name> {
+    rooms.iter().map(|&room| Name::from(room)).collect()
+}

@@ -1,0 +1,398 @@
+//! What a shard owns, and the small effects everything else is made of: queueing bytes, arming deadlines,
+//! ending connections. Nothing here calls the application.
+
+use super::app::{AckError, BroadcastAcks, Departed, SocketInfo, SocketKey, Ticket};
+use super::message::{Answer, Content, Outcome, ShardMessage};
+use super::routes::Routes;
+use super::stats::Stats;
+use super::{Action, ShardSetup};
+use crate::arena::{Arena, Key};
+use crate::engine_io::request::Rules;
+use crate::engine_io::{Intervals, Transport, Transports};
+use crate::front::{Conn, Then, WebSocketUser};
+use crate::http::{Compressor, Cors, Origins};
+use crate::hub::Hub;
+use crate::hub::acks::{Acks, Asker};
+use crate::hub::interest::Interest;
+use crate::id::{IdMap, IdSource, RouteKey, ShardIndex};
+use crate::options::{CorsOptions, Options};
+use crate::payload::{Packet, Parcel};
+use crate::session::state::State;
+use crate::session::{RequestRef, Session};
+use crate::socket_io::Args;
+use crate::time::Instant;
+use crate::timers::Timers;
+use crate::ws;
+use ::http::HeaderValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What a queued segment costs beyond its bytes; counted, so that a flood of tiny frames is bounded too.
+const SEGMENT_OVERHEAD_BYTES: usize = 64;
+
+/// What comes up in the timer wheel.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    /// Something about the connection at this place.
+    Conn(u32),
+    /// Something about the session at this place.
+    Session(u32),
+    /// A socket has not answered an emit.
+    Ack { socket: Key, ack: u64 },
+    /// Not everybody has answered a broadcast.
+    Group(Key),
+    /// The application asked for it.
+    Wake(Ticket),
+}
+
+/// What the application has to be told once the current step is over.
+#[derive(Debug)]
+pub(super) enum Call {
+    /// Not for the application: the verdict of this tick takes effect.
+    Accept(Key),
+    Connected(Key),
+    Disconnected(Departed),
+    Abandoned(SocketKey),
+    Acknowledged(Ticket, Result<Args, AckError>),
+    BroadcastAcknowledged(Ticket, BroadcastAcks),
+    Fetched(Ticket, Vec<SocketInfo>),
+    Woken(Ticket),
+}
+
+/// Answers of all shards to one question of this shard's application.
+#[derive(Debug)]
+pub(super) struct Collection {
+    pub(super) ticket: Ticket,
+    /// Shards that have not reported.
+    pub(super) missing: usize,
+    pub(super) so_far: super::message::Part,
+}
+
+/// The options in the form in which they are used.
+pub(super) struct Settings {
+    pub(super) options: Arc<Options>,
+    pub(super) rules: Rules,
+    pub(super) intervals: Intervals,
+    pub(super) cors: Option<Cors>,
+    pub(super) websocket: ws::Limits,
+}
+
+impl Settings {
+    pub(super) fn new(options: Arc<Options>) -> Self {
+        let mut transports: Vec<Transport> = Vec::new();
+        transports.extend(options.transports.polling.then_some(Transport::Polling));
+        transports.extend(options.transports.websocket.then_some(Transport::WebSocket));
+        let transports: Transports = transports.into_iter().collect();
+        Self {
+            rules: Rules { transports, allow_upgrades: options.allow_upgrades, allow_v3: false },
+            intervals: Intervals { interval: options.ping_interval, timeout: options.ping_timeout },
+            cors: options.cors.as_ref().and_then(cors),
+            websocket: ws::Limits {
+                message_bytes_max: options.max_payload as usize,
+                fragments_max: options.max_fragments,
+            },
+            options,
+        }
+    }
+}
+
+fn cors(options: &CorsOptions) -> Option<Cors> {
+    let mut values: Vec<HeaderValue> =
+        options.origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    let origins = match options.origins.as_slice() {
+        [] => return None,
+        [any] if any == "*" => Origins::Any,
+        [_] => Origins::One(values.pop()?),
+        _ => Origins::List(values),
+    };
+    let mut cors = Cors::new(origins);
+    cors.credentials = options.credentials;
+    Some(cors)
+}
+
+pub(super) struct Core {
+    pub(super) index: ShardIndex,
+    pub(super) shards: u16,
+    pub(super) settings: Settings,
+    pub(super) routes: Arc<Routes>,
+    pub(super) route_key: RouteKey,
+    pub(super) ids: IdSource,
+    /// Milliseconds since the Unix epoch at `Instant::ORIGIN`.
+    pub(super) unix_origin: u64,
+    pub(super) now: Instant,
+    /// Which batch of input is being handled; what an application does about one is one tick to clients.
+    pub(super) tick: u64,
+    /// While something is done for another shard: the tick of its application.
+    pub(super) foreign_tick: Option<u64>,
+    pub(super) is_draining: bool,
+    pub(super) conns: Arena<Conn>,
+    pub(super) sessions: Arena<Session>,
+    pub(super) by_sid: IdMap<Key>,
+    pub(super) hub: Hub,
+    pub(super) interest: Interest,
+    pub(super) acks: Acks,
+    pub(super) collections: Arena<Collection>,
+    pub(super) timers: Timers<Due>,
+    pub(super) compressor: Compressor,
+    pub(super) touched: VecDeque<u32>,
+    pub(super) actions: VecDeque<Action>,
+    pub(super) messages: VecDeque<(ShardIndex, ShardMessage)>,
+    pub(super) calls: VecDeque<Call>,
+    /// Connections with input that waited for an answer.
+    pub(super) resumable: Vec<Key>,
+    /// Sessions whose client does not read.
+    pub(super) doomed: Vec<Key>,
+    /// Sessions that have lost a socket in this tick.
+    pub(super) left: Vec<Key>,
+    /// Reused by broadcasts.
+    pub(super) selected: Vec<u32>,
+    pub(super) stats: Stats,
+}
+
+impl Core {
+    pub(super) fn new(setup: ShardSetup) -> Self {
+        Self {
+            index: setup.index,
+            shards: setup.shards,
+            settings: Settings::new(setup.options),
+            routes: setup.routes,
+            route_key: setup.route_key,
+            ids: IdSource::new(setup.seed, setup.route_key, setup.index),
+            unix_origin: setup.unix_origin,
+            now: setup.now,
+            tick: 0,
+            foreign_tick: None,
+            is_draining: false,
+            conns: Arena::default(),
+            sessions: Arena::default(),
+            by_sid: IdMap::default(),
+            hub: Hub::default(),
+            interest: Interest::default(),
+            acks: Acks::default(),
+            collections: Arena::default(),
+            timers: Timers::new(setup.now),
+            compressor: Compressor::new(),
+            touched: VecDeque::new(),
+            actions: VecDeque::new(),
+            messages: VecDeque::new(),
+            calls: VecDeque::new(),
+            resumable: Vec::new(),
+            doomed: Vec::new(),
+            left: Vec::new(),
+            selected: Vec::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Starts the next batch of input.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.tick += 1;
+    }
+
+    /// The tick, told apart from those of other shards.
+    pub(super) fn tick_name(&self) -> u64 {
+        self.foreign_tick.unwrap_or(self.tick << 16 | u64::from(self.index.0))
+    }
+
+    pub(super) fn unix_millis(&self) -> u64 {
+        self.unix_origin + self.now.as_millis()
+    }
+
+    pub(super) fn socket_key(&self, key: Key) -> SocketKey {
+        SocketKey { shard: self.index, index: key.index, generation: key.generation }
+    }
+
+    /// The place of a socket, if it is one of this shard's.
+    pub(super) fn local(&self, socket: SocketKey) -> Option<Key> {
+        (socket.shard == self.index).then_some(Key { index: socket.index, generation: socket.generation })
+    }
+
+    pub(super) fn tell(&mut self, shard: ShardIndex, content: Content) {
+        self.messages.push_back((shard, ShardMessage(content)));
+    }
+
+    pub(super) fn other_shards(&self) -> impl Iterator<Item = ShardIndex> + use<> {
+        let own = self.index;
+        (0..self.shards).map(ShardIndex).filter(move |&shard| shard != own)
+    }
+
+    // Deadlines.
+
+    pub(super) fn arm_conn(&mut self, key: Key) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && let Some(deadline) = conn.deadline
+            && conn.armed.needs(deadline)
+        {
+            self.timers.insert(deadline, Due::Conn(key.index));
+        }
+    }
+
+    pub(super) fn arm_session(&mut self, key: Key) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && let Some(deadline) = session.deadline()
+            && session.armed.needs(deadline)
+        {
+            self.timers.insert(deadline, Due::Session(key.index));
+        }
+    }
+
+    // Bytes towards a client.
+
+    /// Has the driver write what is queued.
+    pub(super) fn touch(&mut self, key: Key) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && !conn.is_touched
+        {
+            conn.is_touched = true;
+            self.touched.push_back(key.index);
+        }
+    }
+
+    /// Queues bytes that are not a session's packets: responses, control frames.
+    pub(super) fn push(&mut self, key: Key, bytes: impl Into<Bytes>) {
+        let tick = self.tick_name();
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.out.push(bytes.into());
+            conn.queued_in = tick;
+            self.touch(key);
+        }
+    }
+
+    /// Sends a packet to the client of a session, on whatever transport it has.
+    ///
+    /// With `volatile` it is dropped whole if the transport is not ready (protocol.md 5.3).
+    pub(super) fn send(&mut self, key: Key, parcel: Parcel, volatile: bool) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        match session.state {
+            State::WebSocket => {
+                let conn = session.websocket.expect("this state has a WebSocket");
+                self.send_frames(key, conn, parcel, volatile);
+            }
+            State::Polling | State::Probing => self.send_later(key, parcel, volatile),
+            State::Lingering | State::Closed => {}
+        }
+    }
+
+    fn send_frames(&mut self, session: Key, key: Key, parcel: Parcel, volatile: bool) {
+        let tick = self.tick_name();
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        if volatile && !conn.is_writable(tick) {
+            self.stats.volatile_dropped += 1;
+            return;
+        }
+        if is_overfull(conn, &self.settings.options) {
+            self.doomed.push(session);
+            return;
+        }
+        let base64_only = conn.websocket().is_some_and(|websocket| websocket.base64_only);
+        conn.queued_in = tick;
+        conn.out.push(parcel.head.into_websocket_frame());
+        for attachment in parcel.attachments {
+            let attachment = if base64_only { as_base64(&attachment) } else { attachment };
+            conn.out.push(attachment.into_websocket_frame());
+        }
+        self.stats.events_out += 1;
+        self.touch(key);
+    }
+
+    fn send_later(&mut self, key: Key, parcel: Parcel, volatile: bool) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if volatile && session.poll.is_none() {
+            self.stats.volatile_dropped += 1;
+            return;
+        }
+        // A packet that is too large for the limit on its own still gets through.
+        if session.outbox.bytes() > self.settings.options.outbox_bytes_max as usize {
+            self.doomed.push(key);
+            return;
+        }
+        session.outbox.push(parcel.head);
+        for attachment in parcel.attachments {
+            session.outbox.push(attachment);
+        }
+        self.stats.events_out += 1;
+        if let Some(request) = session.poll.take() {
+            let packets = session.outbox.take();
+            self.answer(request, Answer::Packets(packets));
+        }
+    }
+
+    /// Sends a packet of the engine itself.
+    pub(super) fn send_packet(&mut self, session: Key, packet: Packet) {
+        self.send(session, packet.into(), false);
+    }
+
+    // Connections.
+
+    /// Ends a connection at once. What was queued is lost.
+    pub(super) fn drop_conn(&mut self, key: Key) {
+        if let Some(conn) = self.conns.remove(key) {
+            self.actions.push_back(Action::Close { conn: key, stream: conn.stream });
+        }
+    }
+
+    /// Ends a connection once everything is written.
+    pub(super) fn finish_conn(&mut self, key: Key, then: Then) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.then = then;
+            self.touch(key);
+        }
+    }
+
+    /// Sends a close frame and waits for the peer's, for a while (RFC 6455 §7.1.2).
+    pub(super) fn close_websocket(&mut self, key: Key, code: Option<u16>) {
+        let linger = self.now + self.settings.options.http.linger;
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let Some(websocket) = conn.websocket() else { return };
+        websocket.user = WebSocketUser::Closing;
+        if !websocket.close_sent {
+            websocket.close_sent = true;
+            let mut frame = Vec::new();
+            ws::encode::close(&mut frame, code, "");
+            self.push(key, frame);
+        }
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.deadline = Some(linger);
+        }
+        self.arm_conn(key);
+    }
+
+    // Answers and outcomes, to wherever they belong.
+
+    /// Answers an HTTP request, wherever its connection lives.
+    pub(super) fn answer(&mut self, request: RequestRef, answer: Answer) {
+        if request.shard == self.index {
+            self.respond(request, answer);
+        } else {
+            self.tell(request.shard, Content::Answer { request, answer: Box::new(answer) });
+        }
+    }
+
+    pub(super) fn tell_asker(&mut self, asker: Asker, outcome: Result<Args, AckError>) {
+        if asker.shard == self.index {
+            self.calls.push_back(Call::Acknowledged(asker.ticket, outcome));
+        } else {
+            let outcome = Box::new(Outcome::Acknowledged(outcome));
+            self.tell(asker.shard, Content::Outcome { ticket: asker.ticket, outcome });
+        }
+    }
+}
+
+/// Whether a client that does not read has had enough queued for it.
+///
+/// A client that keeps up is not judged by what one tick queues, nor by the size of the message being written.
+pub(super) fn is_overfull(conn: &Conn, options: &Options) -> bool {
+    let waiting = conn.out.waiting_bytes() + conn.out.segments() * SEGMENT_OVERHEAD_BYTES;
+    conn.is_blocked && waiting > options.outbox_bytes_max as usize
+}
+
+/// A binary message for a client that takes text only (protocol.md 1.9).
+fn as_base64(packet: &Packet) -> Packet {
+    let mut text = String::from("b");
+    STANDARD.encode_string(packet.payload(), &mut text);
+    Packet::text(&text)
+}

@@ -1,0 +1,67 @@
+//! Event names: what the first element of an EVENT may be (protocol.md 4.2 rule 6, 4.7).
+
+use std::borrow::Cow;
+
+use super::string;
+
+/// Names that neither side may emit: the libraries use them for themselves (protocol.md 4.7).
+pub const RESERVED: [&str; 6] =
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+
+/// Whether `name` is one of [`RESERVED`].
+pub fn is_reserved(name: &str) -> bool {
+    // Cheaper than six comparisons for most names of an application.
+    name.starts_with(['c', 'd', 'n', 'r']) && RESERVED.contains(&name)
+}
+
+/// The name of an event, as its JSON text: a string that is not reserved, or a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventName<'a> {
+    json: &'a str,
+}
+
+impl<'a> EventName<'a> {
+    /// Takes `json`, the valid JSON of one value without white space around it, if it can name an event.
+    pub fn new(json: &'a str) -> Option<Self> {
+        let name = Self { json };
+        let allowed = match json.as_bytes().first()? {
+            b'"' => name.text().is_some_and(|text| !is_reserved(&text)),
+            b'-' | b'0'..=b'9' => true,
+            _ => false,
+        };
+        allowed.then_some(name)
+    }
+
+    /// The name as the peer wrote it, quotes and escapes included: what to put in a packet.
+    pub fn json(self) -> &'a str {
+        self.json
+    }
+
+    /// The name as text, to look a handler up by, or `None` if it is a number. Borrows if it has no escapes.
+    pub fn text(self) -> Option<Cow<'a, str>> {
+        Some(string::unescape(self.json.strip_prefix('"')?.strip_suffix('"')?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_names_are_refused_however_they_are_spelled() {
+        for reserved in RESERVED {
+            assert_eq!(EventName::new(&string::quote(reserved)), None, "{reserved}");
+        }
+        assert_eq!(EventName::new(r#""\u0063onnect""#), None);
+        assert!(EventName::new(r#""connection""#).is_some());
+    }
+
+    #[test]
+    fn a_name_keeps_its_json_and_gives_its_text() {
+        let name = EventName::new(r#""caf\u00e9""#).unwrap();
+        assert_eq!(name.json(), r#""caf\u00e9""#);
+        assert_eq!(name.text().unwrap(), "café");
+        assert!(matches!(EventName::new(r#""echo""#).unwrap().text(), Some(Cow::Borrowed("echo"))));
+        assert_eq!(EventName::new("-1.5e3").unwrap().text(), None);
+    }
+}
