@@ -1,39 +1,32 @@
-//! The part of Tidegate that acts.
+//! The part of Tidegate that acts: listeners, streams, cores and their wake-ups around `tidegate-core`, and
+//! everything an operator sees.
+//!
+//! [`Gateway`] is the whole thing as a library; [`app`] is what a program that embeds it implements.
+#![deny(unsafe_code)]
 
 pub mod admin;
+pub mod apps;
 pub mod assets;
 pub mod cli;
 pub mod config;
+mod gateway;
 pub mod log;
+pub mod net;
+pub mod runtime;
 pub mod signals;
+pub mod worker;
 
-/// Stands in for the real thing until the runtime is merged: admin endpoint, bundles and signals, no clients.
-///
-/// # Errors
-///
-/// If the admin address is taken, or signals cannot be caught.
-pub fn run(config: &config::Config) -> std::io::Result<()> {
-    struct Nothing;
-    impl admin::MetricsSource for Nothing {
-        fn readiness(&self) -> admin::Readiness {
-            admin::Readiness::Starting
-        }
-        fn reports(&self) -> Vec<admin::ShardReport> {
-            Vec::new()
-        }
-    }
-    let mut signals = signals::StopSignals::catch()?;
-    let admin =
-        config.admin.map(|address| admin::Admin::start(address, std::sync::Arc::new(Nothing))).transpose()?;
-    if let Some(address) = admin.as_ref().map(admin::Admin::address).transpose()? {
-        tracing::info!(%address, "admin endpoint");
-    }
-    if let Some(dir) = &config.client_dir {
-        match assets::load_bundles(dir, &config.options.path) {
-            Ok(bundles) => tracing::info!(files = bundles.len(), "client bundles"),
-            Err(error) => tracing::warn!("no client bundles: {error}"),
-        }
-    }
-    tracing::info!(signal = signals.wait().name(), "stopping");
-    signals.end_the_process_at_the_next()
+pub use gateway::{Builder, Gateway, GatewayError};
+
+/// What an application implements, and what it can do.
+pub mod app {
+    pub use tidegate_core::close::{CloseReason, DisconnectReason};
+    pub use tidegate_core::id::{Id, ShardIndex};
+    pub use tidegate_core::session::handshake::Handshake;
+    pub use tidegate_core::shard::Io;
+    pub use tidegate_core::shard::app::{
+        AckError, App, BroadcastAcks, Connect, Departed, Event, Flags, Rejection, Reply, Selector, SocketInfo,
+        SocketKey, Ticket, Verdict,
+    };
+    pub use tidegate_core::socket_io::{Args, ArgsError, ArgsRef, EventName};
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tidegate::cli::{self, Task};
 use tidegate::config::{self, Checked, Machine, Problem, environment, reference};
-use tidegate::log;
+use tidegate::{apps, log};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,7 +50,7 @@ fn serve(config: Option<PathBuf>, flags: Vec<config::Layer>) -> ExitCode {
         };
     log::init(&config.log_level, config.log_format);
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    match tidegate::run(&config) {
+    match apps::serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tidegate: {error}");

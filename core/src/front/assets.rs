@@ -3,8 +3,9 @@
 //! They are read and compressed once, at start, by whoever owns the file system; this is the lookup, and the answer to
 //! one request as plain data. Nothing is copied: an answer borrows its headers and shares its body.
 
+use crate::http::{Coding, etag, negotiate};
+use ::http::Method;
 use bytes::Bytes;
-use http::Method;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
@@ -65,9 +66,7 @@ pub struct AssetAnswer<'a> {
     pub status: u16,
     /// All headers of the answer, except `Content-Length` and those every answer has.
     pub headers: SmallVec<[(&'static str, &'a str); 5]>,
-    /// Value of `Content-Length`. A 304 has none.
-    pub content_length: Option<usize>,
-    /// What follows the head. Empty for HEAD.
+    /// What follows the head. HEAD is answered with its length and without it.
     pub body: Bytes,
 }
 
@@ -110,11 +109,11 @@ impl Asset {
             return AssetAnswer {
                 status: 405,
                 headers: SmallVec::from_iter([("Allow", "GET, HEAD")]),
-                content_length: Some(0),
                 body: Bytes::new(),
             };
         }
-        if request.if_none_match.is_some_and(|condition| matches_etag(condition, &self.etag)) {
+        let tag = self.etag.trim_matches('"');
+        if request.if_none_match.is_some_and(|condition| etag::is_match(condition, tag)) {
             return self.not_modified();
         }
         let (coding, body) = self.representation(request.accept_encoding);
@@ -125,9 +124,10 @@ impl Asset {
             // Node leaves this out, and a shared cache may then hand brotli to a client that cannot read it.
             ("Vary", "Accept-Encoding"),
         ]);
-        headers.extend(coding.map(|coding| ("Content-Encoding", coding)));
-        let shown = if *request.method == Method::HEAD { Bytes::new() } else { body.clone() };
-        AssetAnswer { status: 200, headers, content_length: Some(body.len()), body: shown }
+        if coding != Coding::Identity {
+            headers.push(("Content-Encoding", coding.name()));
+        }
+        AssetAnswer { status: 200, headers, body: body.clone() }
     }
 
     fn not_modified(&self) -> AssetAnswer<'_> {
@@ -140,68 +140,20 @@ impl Asset {
                 ("Vary", "Accept-Encoding"),
             ]),
         };
-        AssetAnswer { status: 304, headers, content_length: None, body: Bytes::new() }
+        AssetAnswer { status: 304, headers, body: Bytes::new() }
     }
 
     /// The coding the client likes best; among equals, ours, smallest first.
-    fn representation(&self, accept_encoding: Option<&[u8]>) -> (Option<&'static str>, &Bytes) {
-        let Some(accepted) = accept_encoding else { return (None, &self.identity) };
+    fn representation(&self, accept_encoding: Option<&[u8]>) -> (Coding, &Bytes) {
         let Codings { br, gzip, deflate } = &self.codings;
-        let mut best = (0, None, &self.identity);
-        for (coding, bytes) in [("br", br), ("gzip", gzip), ("deflate", deflate)] {
-            let Some(bytes) = bytes else { continue };
-            let weight = coding_weight(accepted, coding);
-            if weight > best.0 {
-                best = (weight, Some(coding), bytes);
-            }
-        }
-        (best.1, best.2)
+        let all = [(Coding::Brotli, br), (Coding::Gzip, gzip), (Coding::Deflate, deflate)];
+        let available: SmallVec<[Coding; 3]> =
+            all.iter().filter(|(_, bytes)| bytes.is_some()).map(|(coding, _)| *coding).collect();
+        let chosen = negotiate(accept_encoding, &available);
+        let bytes =
+            all.into_iter().find(|(coding, _)| *coding == chosen).and_then(|(_, bytes)| bytes.as_ref());
+        (chosen, bytes.unwrap_or(&self.identity))
     }
-}
-
-/// Whether `If-None-Match` names this tag. Comparison is weak: `W/"x"` is `"x"` (RFC 9110 §13.1.2).
-fn matches_etag(condition: &[u8], etag: &str) -> bool {
-    let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").map_or(tag.to_owned(), <[u8]>::to_owned);
-    let ours = opaque(etag.as_bytes());
-    condition
-        .split(|&byte| byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .any(|tag| tag == b"*" || opaque(tag) == ours)
-}
-
-/// How much an `Accept-Encoding` wants a coding, from 0 (not at all) to 1000 (RFC 9110 §12.5.3).
-///
-/// `*` speaks for codings that are not named. A weight that is not one counts as 0.
-pub fn coding_weight(accept_encoding: &[u8], coding: &str) -> u16 {
-    let mut of_any = 0;
-    for entry in accept_encoding.split(|&byte| byte == b',') {
-        let mut parts = entry.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-        let name = parts.next().unwrap_or_default();
-        let weight = parts.find_map(|part| part.strip_prefix(b"q=").or(part.strip_prefix(b"Q=")));
-        let weight = weight.map_or(1000, weight_in_thousandths);
-        if name.eq_ignore_ascii_case(coding.as_bytes()) {
-            return weight;
-        }
-        if name == b"*" {
-            of_any = weight;
-        }
-    }
-    of_any
-}
-
-/// `1`, `0.5` or `0.125` in thousandths.
-fn weight_in_thousandths(text: &[u8]) -> u16 {
-    let (whole, fraction) = match text {
-        [whole @ (b'0' | b'1')] => (whole, &[][..]),
-        [whole @ (b'0' | b'1'), b'.', fraction @ ..] if fraction.len() <= 3 => (whole, fraction),
-        _ => return 0,
-    };
-    if !fraction.iter().all(u8::is_ascii_digit) {
-        return 0;
-    }
-    let digits = fraction.iter().chain(&[b'0'; 3]).take(3);
-    let thousandths = digits.fold(0, |sum, digit| 10 * sum + u16::from(digit - b'0'));
-    (1000 * u16::from(whole - b'0') + thousandths).min(1000)
 }
 
 #[cfg(test)]
@@ -244,7 +196,7 @@ mod tests {
         let asset = asset(Rules::Bundle);
         for method in [Method::GET, Method::POST, Method::DELETE] {
             let answer = asset.answer(get(&method));
-            assert_eq!((answer.status, answer.content_length), (200, Some(8)));
+            assert_eq!(answer.status, 200);
             assert_eq!(answer.body, "identity");
             assert_eq!(
                 answer.headers.as_slice(),
@@ -265,7 +217,7 @@ mod tests {
         for tag in ["W/\"4.8.4\"", "\"4.8.4\"", "\"1\", W/\"4.8.4\"", "*"] {
             let answer =
                 asset.answer(AssetRequest { if_none_match: Some(tag.as_bytes()), ..get(&Method::GET) });
-            assert_eq!((answer.status, answer.content_length, answer.headers.len()), (304, None, 0), "{tag}");
+            assert_eq!((answer.status, answer.headers.len()), (304, 0), "{tag}");
             assert!(answer.body.is_empty());
         }
         for tag in ["4.8.4", "\"4.8.3\"", "", "w/\"4.8.4\""] {
@@ -276,18 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn a_head_request_gets_the_length_and_no_body() {
-        let asset = asset(Rules::Page);
-        let answer = asset.answer(get(&Method::HEAD));
-        assert_eq!((answer.status, answer.content_length), (200, Some(8)));
-        assert!(answer.body.is_empty());
-    }
-
-    #[test]
     fn a_page_is_for_reading_only_and_its_304_keeps_the_tag() {
         let asset = asset(Rules::Page);
         let refused = asset.answer(get(&Method::POST));
-        assert_eq!((refused.status, refused.content_length), (405, Some(0)));
+        assert_eq!(refused.status, 405);
         assert_eq!(refused.headers.as_slice(), [("Allow", "GET, HEAD")]);
         let known = asset.answer(AssetRequest { if_none_match: Some(b"\"4.8.4\""), ..get(&Method::GET) });
         assert_eq!(known.status, 304);
@@ -320,21 +264,5 @@ mod tests {
         }
         asset.codings.br = None;
         assert_eq!(body(&asset, "gzip, deflate, br"), "gzip");
-    }
-
-    #[test]
-    fn weights_have_at_most_three_digits() {
-        for (text, weight) in [
-            ("0", 0),
-            ("1", 1000),
-            ("0.5", 500),
-            ("0.125", 125),
-            ("1.000", 1000),
-            ("0.1234", 0),
-            ("2", 0),
-            ("0.x", 0),
-        ] {
-            assert_eq!(weight_in_thousandths(text.as_bytes()), weight, "{text}");
-        }
     }
 }

@@ -1,0 +1,113 @@
+//! What goes out: messages to other cores, then bytes to clients, then what is done to their streams.
+
+use super::Engine;
+use crate::runtime::driven::{Driven, StreamAction};
+use crate::runtime::mesh::Parcel;
+use crate::runtime::send::{Sent, send_queue};
+use crate::runtime::streams::Input;
+use rustix::net::{Shutdown, shutdown};
+use std::io;
+use std::os::fd::AsFd as _;
+use tidegate_core::shard::StreamEnd;
+use tidegate_core::time::Instant;
+
+impl<S: Driven> Engine<S> {
+    /// Sends what the shard has to say, and does what it asks. Returns how much that was.
+    ///
+    /// If it was anything, the caller comes again: a failed write, or a pause that is over, may give the shard
+    /// something to tell another core.
+    pub(super) fn send_out(&mut self, now: Instant) -> io::Result<usize> {
+        let messages = self.send_messages();
+        if self.mailbox.waiting() > 0 {
+            return Ok(messages);
+        }
+        let done = messages + self.write_streams(now)? + self.act()?;
+        // Connections that have moved.
+        self.mailbox.flush();
+        Ok(done)
+    }
+
+    fn send_messages(&mut self) -> usize {
+        let mut count = 0;
+        while let Some((to, message)) = self.shard.poll_message() {
+            self.mailbox.post(to, Parcel::Message(message));
+            count += 1;
+        }
+        self.mailbox.flush();
+        count
+    }
+
+    /// One write for every connection that has something to write.
+    fn write_streams(&mut self, now: Instant) -> io::Result<usize> {
+        for conn in self.unfinished.drain(..) {
+            self.shard.handle_writable(conn);
+        }
+        let mut count = 0;
+        while let Some((conn, handle, queue)) = self.shard.poll_write() {
+            count += 1;
+            let Some((id, stream)) = self.streams.by_handle(handle) else {
+                debug_assert!(false, "the shard writes to a stream that is gone");
+                continue;
+            };
+            match send_queue(stream.fd.as_fd(), queue, &mut self.scratch) {
+                Sent::All(sent) => self.shard.handle_written(now, conn, sent),
+                Sent::Share(sent) => {
+                    self.shard.handle_written(now, conn, sent);
+                    self.unfinished.push(conn);
+                }
+                Sent::Full(sent) => {
+                    self.shard.handle_written(now, conn, sent);
+                    if !stream.waits_for_room {
+                        stream.waits_for_room = true;
+                        self.poller.watch_writable(stream.fd.as_fd(), id)?;
+                    }
+                }
+                Sent::Failed => {
+                    if stream.input != Input::Dead {
+                        stream.input = Input::Dead;
+                        self.shard.handle_end(now, conn, StreamEnd::Error);
+                    }
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    fn act(&mut self) -> io::Result<usize> {
+        let mut count = 0;
+        while let Some(action) = self.shard.poll_action() {
+            count += 1;
+            match action {
+                StreamAction::Close { conn, stream } => {
+                    let Some((id, stream)) = self.streams.remove(stream, conn) else { continue };
+                    // The peer gets its FIN now; the file lives until its poll has ended.
+                    let _ = shutdown(&stream.fd, Shutdown::Both);
+                    self.poller.forget(&stream.fd, id, stream.waits_for_room)?;
+                    self.admission.leave();
+                    self.wake_acceptors();
+                }
+                StreamAction::ShutdownWrite { stream } => {
+                    if let Some((_, stream)) = self.streams.by_handle(stream) {
+                        // It fails on a stream that has failed, which is reported elsewhere.
+                        let _ = shutdown(&stream.fd, Shutdown::Write);
+                    }
+                }
+                StreamAction::Resume { stream } => {
+                    if let Some((id, stream)) = self.streams.by_handle(stream)
+                        && stream.input == Input::Paused
+                    {
+                        // There may be bytes that were reported before the pause.
+                        stream.input = Input::Open;
+                        self.line_up(id);
+                    }
+                }
+                StreamAction::Move { conn, stream, to, moved } => {
+                    let Some((id, stream)) = self.streams.remove(stream, conn) else { continue };
+                    self.poller.forget(&stream.fd, id, stream.waits_for_room)?;
+                    self.mailbox.post(to, Parcel::Connection { stream: stream.fd, moved });
+                }
+            }
+        }
+        Ok(count)
+    }
+}
