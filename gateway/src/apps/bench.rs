@@ -2,7 +2,8 @@
 
 use super::args::{after_first, parse, plain};
 use std::borrow::Cow;
-use tidegate_core::shard::{App, Connect, Event, Flags, Io, Selector, SocketKey, Verdict};
+use tidegate_core::shard::Io;
+use tidegate_core::shard::app::{App, Connect, Event, Flags, Selector, SocketKey, Verdict};
 use tidegate_core::socket_io::{ArgsRef, EventName};
 
 /// The part of the application that one shard calls.

@@ -12,7 +12,7 @@ mod page;
 mod roster;
 mod rules;
 
-pub use page::{Asset, assets};
+pub use page::assets;
 pub(super) use roster::Roster;
 
 use super::args::{parse, plain};
@@ -21,7 +21,8 @@ use rules::{Quota, Refusal};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tidegate_core::shard::{App, Connect, Departed, Event, Flags, Io, Reply, Selector, SocketKey, Verdict};
+use tidegate_core::shard::Io;
+use tidegate_core::shard::app::{App, Connect, Departed, Event, Flags, Reply, Selector, SocketKey, Verdict};
 use tidegate_core::socket_io::{ArgsRef, EventName};
 
 /// The room of those who have a nickname.

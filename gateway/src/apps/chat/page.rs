@@ -1,20 +1,12 @@
 //! The chat's page: three files inside the binary.
 
+use crate::assets::compress;
 use bytes::Bytes;
+use std::hash::{DefaultHasher, Hasher as _};
+use tidegate_core::front::assets::{Asset, Rules};
 
 /// Where the page expects Socket.IO; other paths are written in its place.
 const DEFAULT_PATH: &str = "/socket.io/";
-
-/// A file the gateway serves from memory.
-#[derive(Clone, Debug)]
-pub struct Asset {
-    /// The request path, exactly.
-    pub path: &'static str,
-    /// The `Content-Type`.
-    pub content_type: &'static str,
-    /// The file.
-    pub body: Bytes,
-}
 
 /// The files of the page, for a gateway whose Socket.IO lives at `path` (begins and ends with `/`).
 ///
@@ -23,18 +15,33 @@ pub struct Asset {
 pub fn assets(path: &str) -> Vec<Asset> {
     let html = include_str!("../../../web/chat.html").replace(DEFAULT_PATH, path);
     vec![
-        Asset { path: "/", content_type: "text/html; charset=utf-8", body: html.into() },
-        Asset {
-            path: "/chat.css",
-            content_type: "text/css; charset=utf-8",
-            body: Bytes::from_static(include_bytes!("../../../web/chat.css")),
-        },
-        Asset {
-            path: "/chat.js",
-            content_type: "text/javascript; charset=utf-8",
-            body: Bytes::from_static(include_bytes!("../../../web/chat.js")),
-        },
+        file("/", "text/html; charset=utf-8", html.into()),
+        file(
+            "/chat.css",
+            "text/css; charset=utf-8",
+            Bytes::from_static(include_bytes!("../../../web/chat.css")),
+        ),
+        file(
+            "/chat.js",
+            "text/javascript; charset=utf-8",
+            Bytes::from_static(include_bytes!("../../../web/chat.js")),
+        ),
     ]
+}
+
+/// A browser asks every time, and is told 304 until the file is another.
+fn file(path: &str, content_type: &'static str, identity: Bytes) -> Asset {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&identity);
+    Asset {
+        path: path.to_owned(),
+        content_type,
+        cache_control: "no-cache",
+        etag: format!("\"{:016x}\"", hasher.finish()),
+        rules: Rules::Page,
+        codings: compress(&identity),
+        identity,
+    }
 }
 
 #[cfg(test)]
@@ -43,7 +50,7 @@ mod tests {
     use super::*;
 
     fn html(path: &str) -> String {
-        String::from_utf8(assets(path).remove(0).body.to_vec()).unwrap()
+        String::from_utf8(assets(path).remove(0).identity.to_vec()).unwrap()
     }
 
     #[test]

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegate_core::shard::{Event, Flags, Io, Reply, Selector, SocketKey};
+use tidegate_core::shard::Io;
+use tidegate_core::shard::app::{Event, Flags, Reply, Selector, SocketKey};
 use tidegate_core::socket_io::{ArgsRef, EventName};
 
 /// Most `tick`s of one command: what a client asks for must not hold a shard.

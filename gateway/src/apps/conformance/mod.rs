@@ -18,9 +18,10 @@ use serde_json::value::RawValue;
 use shared::{Held, Meeting};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tidegate_core::shard::{
-    AckError, App, BroadcastAcks, Connect, Departed, Event, Io, Rejection, Reply, SocketInfo, SocketKey,
-    Ticket, Verdict,
+use tidegate_core::shard::Io;
+use tidegate_core::shard::app::{
+    AckError, App, BroadcastAcks, Connect, Departed, Event, Rejection, Reply, SocketInfo, SocketKey, Ticket,
+    Verdict,
 };
 use tidegate_core::socket_io::{ArgsRef, EventName};
 
@@ -30,8 +31,7 @@ const TIMED_OUT: &str = "operation has timed out";
 /// The part of the app that one shard calls.
 pub(super) struct Conformance {
     shared: Arc<Shared>,
-    /// Namespace of each socket between its verdict and `connected`, except [`BEHAVIOURS`]: a CONNECT that is held
-    /// there may never come to be connected.
+    /// Namespace of each socket between its verdict and `connected`, except [`BEHAVIOURS`].
     arriving: HashMap<SocketKey, String>,
     /// Who gets the outcome of what was asked of [`Io`]. One entry per outcome that is still to come.
     asked: HashMap<u64, Reply>,
@@ -205,6 +205,10 @@ impl App for Conformance {
         let mut found: Vec<_> = sockets.iter().filter_map(describe).collect();
         found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         answer(io, reply, plain(&json(&found)));
+    }
+
+    fn abandoned(&mut self, _io: &mut Io<'_>, socket: SocketKey) {
+        self.arriving.remove(&socket);
     }
 
     fn disconnected(&mut self, io: &mut Io<'_>, socket: Departed) {

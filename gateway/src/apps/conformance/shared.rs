@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard};
-use tidegate_core::shard::{Reply, SocketKey};
+use tidegate_core::shard::app::{Reply, SocketKey};
 
 /// Facts and waiting parties kept, each.
 const REMEMBERED_MAX: usize = 20_000;
