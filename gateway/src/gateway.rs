@@ -183,10 +183,18 @@ impl Builder {
             let setup = ShardSetup { index, seed: seeds[index.as_usize()], ..setup.clone() };
             Shard::new(setup, make_app(index))
         };
-        let driver = if config.require_io_uring { DriverChoice::IoUring } else { DriverChoice::Best };
+        let driver = if config.require_io_uring { DriverChoice::RequireIoUring } else { DriverChoice::Auto };
         let connections_max = config.max_connections.map_or(usize::MAX, |most| most as usize);
         let cpus = config.cores.clone();
-        let workers = spawn_workers(Setup { workers: shards, listeners, driver, connections_max, cpus, clock, make_shard })?;
+        let workers = spawn_workers(Setup {
+            workers: shards,
+            listeners,
+            driver,
+            connections_max,
+            cpus,
+            clock,
+            make_shard,
+        })?;
         if let Some(error) = workers.io_uring_refused() {
             tracing::warn!(%error, "the kernel refuses io_uring: running on epoll, a little slower");
         }

@@ -25,8 +25,8 @@ pub mod app {
     pub use tidegate_core::session::handshake::Handshake;
     pub use tidegate_core::shard::Io;
     pub use tidegate_core::shard::app::{
-        AckError, App, BroadcastAcks, Connect, Departed, Event, Flags, Rejection, Reply, Selector, SocketInfo,
-        SocketKey, Ticket, Verdict,
+        AckError, App, BroadcastAcks, Connect, Departed, Event, Flags, Rejection, Reply, Selector,
+        SocketInfo, SocketKey, Ticket, Verdict,
     };
     pub use tidegate_core::socket_io::{Args, ArgsError, ArgsRef, EventName};
 }

@@ -69,7 +69,9 @@ pub enum StartError {
 /// Ring memory counts against a limit that few people know.
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::OutOfMemory => " (RLIMIT_MEMLOCK limits the memory of io_uring rings: raise LimitMEMLOCK)",
+        io::ErrorKind::OutOfMemory => {
+            " (RLIMIT_MEMLOCK limits the memory of io_uring rings: raise LimitMEMLOCK)"
+        }
         _ => "",
     }
 }
@@ -108,7 +110,8 @@ where
     let make_shard = Arc::new(setup.make_shard);
     let (started, starts) = unbounded();
     let mut workers = Workers { control: WorkerControl { mesh }, threads: Vec::new(), driver, refused };
-    for (index, (mailbox, listeners)) in mailboxes.into_iter().zip(setup.listeners.into_workers()).enumerate() {
+    for (index, (mailbox, listeners)) in mailboxes.into_iter().zip(setup.listeners.into_workers()).enumerate()
+    {
         let worker = Worker {
             mailbox,
             listeners,
@@ -175,9 +178,10 @@ impl<S: Driven> Workers<S> {
     }
 
     fn all_started(self, starts: &Receiver<(ShardIndex, io::Result<()>)>) -> Result<Self, StartError> {
-        let failure = starts.iter().take(self.threads.len()).find_map(|(worker, result)| {
-            result.err().map(|source| StartError::Worker { worker, source })
-        });
+        let failure = starts
+            .iter()
+            .take(self.threads.len())
+            .find_map(|(worker, result)| result.err().map(|source| StartError::Worker { worker, source }));
         match failure {
             None => Ok(self),
             Some(error) => {

@@ -10,9 +10,11 @@ mod conformance;
 
 pub use chat::assets as chat_assets;
 
-use crate::config::AppKind;
+use crate::config::{AppKind, Config};
+use crate::{Gateway, GatewayError, assets};
 use std::sync::Arc;
-use tidegate_core::shard::app::App;
+use tidegate_core::shard::Io;
+use tidegate_core::shard::app::{App, Connect, Event, SocketKey, Verdict};
 
 /// An application of this process, before it is spread over the shards.
 #[derive(Clone)]
@@ -44,6 +46,40 @@ impl Embedded {
             Common::Conformance(shared) => Box::new(conformance::Conformance::new(Arc::clone(shared))),
         }
     }
+}
+
+/// Serves an embedded application as the configuration says, until a signal stops it.
+///
+/// # Errors
+///
+/// If the gateway cannot start.
+pub fn serve(config: Config) -> Result<(), GatewayError> {
+    let embedded = Embedded::new(config.app);
+    let path = config.options.path.clone();
+    let mut builder = Gateway::builder();
+    if let Some(dir) = &config.client_dir {
+        match assets::load_bundles(dir, &path) {
+            Ok(bundles) => builder = builder.assets(bundles),
+            Err(error) => tracing::warn!("no client bundles: {error}"),
+        }
+    }
+    builder = match config.app {
+        AppKind::Chat => builder.assets(chat_assets(&path)),
+        AppKind::Conformance => builder.bare_endpoints(),
+        AppKind::Bench => builder,
+    };
+    builder.config(config).app(move |_| embedded.for_shard()).run()
+}
+
+/// An application that serves no namespace, for a gateway that was given none.
+pub(crate) struct Nobody;
+
+impl App for Nobody {
+    fn connect(&mut self, _: &mut Io<'_>, _: SocketKey, _: &Connect<'_>) -> Verdict {
+        Verdict::InvalidNamespace
+    }
+
+    fn event(&mut self, _: &mut Io<'_>, _: SocketKey, _: Event<'_>) {}
 }
 
 // One is made per process, and every worker thread asks it for its part.

@@ -45,6 +45,14 @@ pub struct Config {
     pub log_format: LogFormat,
 }
 
+impl Default for Config {
+    /// What a process without file, environment and flags gets, on this machine.
+    fn default() -> Self {
+        let checked = load(None, [], [], &Machine::this());
+        checked.expect("the defaults pass the check").config
+    }
+}
+
 /// The applications that run inside the process (design.md §5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AppKind {

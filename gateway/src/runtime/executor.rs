@@ -27,9 +27,9 @@ impl DriverChoice {
         let attempt = match self {
             Self::Epoll => return Ok((IoDriver::Epoll, None)),
             // A ring belongs to the thread that made it, so the attempt is made on one that ends.
-            Self::Auto | Self::RequireIoUring => std::thread::spawn(probe).join().unwrap_or_else(|_| {
-                Err(io::Error::other("the attempt to make a ring panicked"))
-            }),
+            Self::Auto | Self::RequireIoUring => std::thread::spawn(probe)
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("the attempt to make a ring panicked"))),
         };
         match attempt {
             Ok(()) => Ok((IoDriver::IoUring, None)),

@@ -245,9 +245,11 @@ impl<M, C> Mailbox<M, C> {
     /// Whether [`Self::flush`] would get rid of something.
     pub(crate) fn could_send(&self) -> bool {
         self.waiting_count > 0
-            && self.doors.iter().zip(&self.waiting).any(|(door, waiting)| {
-                !waiting.is_empty() && !door.sender.is_full()
-            })
+            && self
+                .doors
+                .iter()
+                .zip(&self.waiting)
+                .any(|(door, waiting)| !waiting.is_empty() && !door.sender.is_full())
     }
 
     fn door(&self, core: ShardIndex) -> &Door<M, C> {

@@ -163,7 +163,9 @@ mod tests {
 
     #[test]
     fn queues_of_every_shape_arrive_whole() {
-        for (count, bytes) in [(1, 1), (1, 300_000), (3, 10), (700, 128), (5, 2048), (100, 5000), (3, 900_000)] {
+        for (count, bytes) in
+            [(1, 1), (1, 300_000), (3, 10), (700, 128), (5, 2048), (100, 5000), (3, 900_000)]
+        {
             send_all(count, bytes);
         }
     }

@@ -31,6 +31,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 use tidegate_core::id::ShardIndex;
 use tidegate_core::shard::{ConnKey, Peer, StreamEnd};
 use tidegate_core::time::Instant;
@@ -173,7 +174,7 @@ impl<S: Driven> Engine<S> {
                 break After::Again;
             }
         };
-        self.stats.turn_ended(nanos - start);
+        self.stats.turn_times.record(Duration::from_nanos(nanos - start));
         Ok(after)
     }
 
