@@ -1,0 +1,261 @@
+//! One Socket.IO client: a transport below, the session above, and the two ends of what passes through.
+//!
+//! Bytes go in through `receive` and `decode`, packets come out of `decode` one by one; packets to send are
+//! gathered in the worker's buffer by `emit` and leave in one write by `flush`.
+
+mod polling;
+mod session;
+mod websocket;
+
+use crate::clock::Nanos;
+use crate::stream::{Received, Stream};
+use crate::wire::http::ResponseError;
+use crate::wire::websocket::FrameError;
+use polling::Polling;
+use session::{Reaction, Session};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use thiserror::Error;
+use websocket::WebSocket;
+
+/// How the clients of a run talk to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Socket.IO over WebSocket.
+    WebSocket,
+    /// Socket.IO over HTTP long-polling.
+    Polling,
+    /// WebSocket text messages and nothing above them.
+    Bare,
+}
+
+/// Where the server is, and how to talk to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    /// Value of `Host`.
+    pub(crate) host: String,
+    /// Path of the requests, without query.
+    pub(crate) path: String,
+    pub(crate) dialect: Dialect,
+}
+
+/// Why a client ended before it was told to.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Stream(#[from] io::Error),
+    #[error("HTTP status {0}")]
+    Status(u16),
+    #[error("bad response: {0}")]
+    Response(#[from] ResponseError),
+    #[error("bad frame: {0}")]
+    Frame(#[from] FrameError),
+    #[error("bad packet: {0}")]
+    Packet(&'static str),
+    #[error("refused by the namespace: {0}")]
+    Refused(String),
+    #[error("closed by the server")]
+    Closed,
+}
+
+/// What a client tells the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Incoming<'a> {
+    /// The handshake is complete, the reply to the CONNECT included.
+    Joined,
+    /// A heartbeat; it has been answered.
+    Ping,
+    /// A Socket.IO packet (a whole message if the dialect is bare).
+    Packet(&'a [u8]),
+    /// The server agreed that we leave.
+    Closed,
+}
+
+/// Bytes of one read, consumed from the front.
+pub(crate) struct Input<'a> {
+    /// Which of the client's streams they came from.
+    pub(crate) stream: usize,
+    pub(crate) bytes: &'a [u8],
+    /// What is left of a poll body that is being taken apart.
+    body: Option<&'a [u8]>,
+}
+
+impl<'a> Input<'a> {
+    /// What one `receive` brought.
+    pub(crate) fn new(stream: usize, bytes: &'a [u8]) -> Self {
+        Self { stream, bytes, body: None }
+    }
+}
+
+/// What a transport found in its input.
+enum Found<'a> {
+    /// The WebSocket is open.
+    Upgraded,
+    /// One Engine.IO packet.
+    Packet(&'a [u8]),
+    /// The transport's own goodbye.
+    Closed,
+}
+
+enum Transport {
+    WebSocket(WebSocket),
+    Polling(Box<Polling>),
+}
+
+/// One client.
+pub(crate) struct Client {
+    /// Its number in the run, from 0.
+    pub(crate) number: u32,
+    /// When it began to connect.
+    pub(crate) started: Nanos,
+    session: Session,
+    transport: Transport,
+}
+
+impl Client {
+    /// Begins to connect.
+    pub(crate) fn open(
+        number: u32,
+        endpoint: &Rc<Endpoint>,
+        source: Option<IpAddr>,
+        now: Nanos,
+    ) -> io::Result<Self> {
+        let transport = match endpoint.dialect {
+            Dialect::Polling => Transport::Polling(Box::new(Polling::open(endpoint, source)?)),
+            Dialect::WebSocket | Dialect::Bare => {
+                Transport::WebSocket(WebSocket::open(endpoint, source, number)?)
+            }
+        };
+        let session = Session::new(endpoint.dialect == Dialect::Bare, now);
+        Ok(Self { number, started: now, session, transport })
+    }
+
+    /// The streams to watch; their position is the `stream` of the other methods.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &Stream> {
+        let (first, second) = match &self.transport {
+            Transport::WebSocket(websocket) => (&websocket.stream, None),
+            Transport::Polling(polling) => (&polling.streams[0], Some(&polling.streams[1])),
+        };
+        std::iter::once(first).chain(second)
+    }
+
+    /// True from the reply to the CONNECT until it is told to close.
+    pub(crate) fn is_joined(&self) -> bool {
+        self.session.is_joined()
+    }
+
+    /// True if no heartbeat came for longer than the server promised.
+    pub(crate) fn is_overdue(&self, now: Nanos) -> bool {
+        self.session.is_overdue(now)
+    }
+
+    /// A stream became writable, perhaps for the first time.
+    pub(crate) fn writable(&mut self, stream: usize) -> Result<(), Failure> {
+        match &mut self.transport {
+            Transport::WebSocket(websocket) => websocket.writable(),
+            Transport::Polling(polling) => polling.writable(stream),
+        }
+    }
+
+    /// Reads once from a stream; see `Stream::receive`.
+    pub(crate) fn receive(
+        &mut self,
+        stream: usize,
+        buffer: &mut Vec<u8>,
+        length: &mut usize,
+    ) -> Result<Received, Failure> {
+        let stream = self.stream(stream);
+        Ok(stream.receive(buffer, length)?)
+    }
+
+    /// The next thing the server said. `Ok(None)`: the input is used up, or its end has not come yet.
+    ///
+    /// What the protocol itself must answer is appended to `out`.
+    pub(crate) fn decode<'a>(
+        &mut self,
+        input: &mut Input<'a>,
+        out: &mut Vec<u8>,
+        now: Nanos,
+    ) -> Result<Option<Incoming<'a>>, Failure> {
+        loop {
+            let found = match &mut self.transport {
+                Transport::WebSocket(websocket) => websocket.decode(input, out)?,
+                Transport::Polling(polling) => polling.decode(input)?,
+            };
+            let reaction = match found {
+                None => return Ok(None),
+                Some(Found::Closed) => self.session.handle_closed()?,
+                Some(Found::Upgraded) => self.session.handle_upgraded(),
+                Some(Found::Packet(packet)) => self.session.handle_packet(packet, now)?,
+            };
+            match reaction {
+                Reaction::Nothing => {}
+                Reaction::Opened { sid } => {
+                    if let Transport::Polling(polling) = &mut self.transport {
+                        polling.handle_opened(&sid);
+                    }
+                    self.emit(b"40", out);
+                }
+                Reaction::Ping => {
+                    self.emit(b"3", out);
+                    return Ok(Some(Incoming::Ping));
+                }
+                Reaction::Joined => return Ok(Some(Incoming::Joined)),
+                Reaction::Packet(packet) => return Ok(Some(Incoming::Packet(packet))),
+                Reaction::Closed => return Ok(Some(Incoming::Closed)),
+            }
+        }
+    }
+
+    /// Keeps the incomplete end of an input.
+    pub(crate) fn keep(&mut self, stream: usize, rest: &[u8]) {
+        self.stream(stream).keep(rest);
+    }
+
+    /// The server closed a stream.
+    pub(crate) fn handle_end(&mut self) -> Result<Option<Incoming<'static>>, Failure> {
+        self.session.handle_closed()?;
+        Ok(Some(Incoming::Closed))
+    }
+
+    /// Adds an Engine.IO packet to what the next `flush` sends.
+    pub(crate) fn emit(&mut self, packet: &[u8], out: &mut Vec<u8>) {
+        match &mut self.transport {
+            Transport::WebSocket(websocket) => websocket.emit(packet, out),
+            Transport::Polling(_) => Polling::emit(packet, out),
+        }
+    }
+
+    /// Sends what was gathered in `out`, and empties it.
+    pub(crate) fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let sent = match &mut self.transport {
+            Transport::WebSocket(websocket) => websocket.stream.send(out),
+            Transport::Polling(polling) => polling.flush(out),
+        };
+        out.clear();
+        Ok(sent?)
+    }
+
+    /// Says goodbye. `Incoming::Closed` comes when the server has agreed.
+    pub(crate) fn close(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        self.session.close();
+        match &mut self.transport {
+            Transport::WebSocket(websocket) => websocket.emit_close(out),
+            Transport::Polling(polling) => polling.emit_close(out),
+        }
+        self.flush(out)?;
+        if let Transport::WebSocket(websocket) = &self.transport {
+            websocket.stream.finish();
+        }
+        Ok(())
+    }
+
+    fn stream(&mut self, stream: usize) -> &mut Stream {
+        match &mut self.transport {
+            Transport::WebSocket(websocket) => &mut websocket.stream,
+            Transport::Polling(polling) => &mut polling.streams[stream],
+        }
+    }
+}

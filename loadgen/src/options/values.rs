@@ -1,0 +1,157 @@
+//! Values of the command line that have a grammar of their own.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Source addresses of one run.
+const SOURCES_MAX: u32 = 65_536;
+
+/// Where the server is: `http://host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// Value of `Host`.
+    pub host: String,
+    /// The first address the name stands for.
+    pub address: SocketAddr,
+}
+
+impl FromStr for Url {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let host = text.strip_prefix("http://").ok_or("it must start with http://")?;
+        let host = host.strip_suffix('/').unwrap_or(host);
+        if host.contains('/') {
+            return Err("the path goes into --path".into());
+        }
+        let name_and_port = if host.rsplit(']').next().is_some_and(|tail| tail.contains(':')) {
+            host.into()
+        } else {
+            format!("{host}:80")
+        };
+        let mut addresses = name_and_port.to_socket_addrs().map_err(|error| error.to_string())?;
+        let address = addresses.next().ok_or("the name has no address")?;
+        Ok(Self { host: host.into(), address })
+    }
+}
+
+/// A range of local addresses, used in turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceAddresses {
+    first: Ipv4Addr,
+    count: u32,
+}
+
+impl SourceAddresses {
+    /// The address of client `number`.
+    pub(crate) fn pick(&self, number: u32) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from_bits(self.first.to_bits() + number % self.count))
+    }
+}
+
+impl FromStr for SourceAddresses {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let address =
+            |text: &str| text.trim().parse::<Ipv4Addr>().map_err(|_| format!("{text}: not an IPv4 address"));
+        let (first, last) = (address(first)?, address(last)?);
+        match last.to_bits().checked_sub(first.to_bits()) {
+            Some(steps) if steps < SOURCES_MAX => Ok(Self { first, count: steps + 1 }),
+            Some(_) => Err(format!("more than {SOURCES_MAX} addresses")),
+            None => Err("the last address is before the first".into()),
+        }
+    }
+}
+
+/// CPUs, in the order written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cores(pub Vec<usize>);
+
+impl FromStr for Cores {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| match text.trim().parse::<usize>() {
+            Ok(cpu) if cpu < rustix::thread::CpuSet::MAX_CPU => Ok(cpu),
+            _ => Err(format!("{text}: not a CPU number")),
+        };
+        let mut cores = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            cores.extend(number(first)?..=number(last)?);
+        }
+        if cores.is_empty() { Err("no CPU in the list".into()) } else { Ok(Self(cores)) }
+    }
+}
+
+/// `300ms`, `5s`, `1.5s`, `2m`, `1h`.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits =
+        text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or("a unit is missing: ms, s, m or h")?;
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("{unit}: not one of ms, s, m, h")),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("{number}: not a number"))?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())
+}
+
+/// Events per second, above zero.
+pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
+        _ => Err("not a number above zero".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_host_and_a_port() {
+        let url: Url = "http://127.0.0.1:3000/".parse().unwrap();
+        assert_eq!((url.host.as_str(), url.address), ("127.0.0.1:3000", "127.0.0.1:3000".parse().unwrap()));
+        assert_eq!("http://127.0.0.1".parse::<Url>().unwrap().address.port(), 80);
+        assert_eq!("http://[::1]:81".parse::<Url>().unwrap().address, "[::1]:81".parse().unwrap());
+        assert_eq!("http://[::1]".parse::<Url>().unwrap().address.port(), 80);
+        assert!("https://127.0.0.1".parse::<Url>().is_err());
+        assert!("http://127.0.0.1/socket.io".parse::<Url>().is_err());
+    }
+
+    #[test]
+    fn source_addresses_are_used_in_turn() {
+        let sources: SourceAddresses = "127.0.0.1-127.0.0.3".parse().unwrap();
+        let picked: Vec<String> = (0..4).map(|number| sources.pick(number).to_string()).collect();
+        assert_eq!(picked, ["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.1"]);
+        assert_eq!("10.0.0.9".parse::<SourceAddresses>().unwrap().pick(7).to_string(), "10.0.0.9");
+        assert!("127.0.0.3-127.0.0.1".parse::<SourceAddresses>().is_err());
+        assert!("::1".parse::<SourceAddresses>().is_err());
+    }
+
+    #[test]
+    fn cores_are_a_list_of_numbers_and_ranges() {
+        assert_eq!("1".parse(), Ok(Cores(vec![1])));
+        assert_eq!("0,2-4".parse(), Ok(Cores(vec![0, 2, 3, 4])));
+        assert!("".parse::<Cores>().is_err());
+        assert!("3-1".parse::<Cores>().is_err());
+        assert!("0-99999999".parse::<Cores>().is_err());
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(parse_duration("300ms"), Ok(Duration::from_millis(300)));
+        assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_mins(2)));
+        assert!(parse_duration("5").is_err());
+        assert!(parse_duration("s").is_err());
+        assert!(parse_duration("5d").is_err());
+    }
+}

@@ -1,0 +1,25 @@
+//! Clients that join and say nothing: what holding them costs, and what their handshakes cost.
+
+use super::{Clients, Link, Plan, Scenario};
+use crate::clock::Nanos;
+use crate::stats::Stats;
+
+/// The scenario of `idle` and `connect`.
+pub(crate) struct Quiet;
+
+impl Scenario for Quiet {
+    fn start(&mut self, _plan: Plan, _clients: &mut Clients<'_>) {}
+
+    /// Nobody asked for anything. A server may greet its clients all the same.
+    fn handle_packet(&mut self, _packet: &[u8], _link: &mut Link<'_>, _now: Nanos, _stats: &mut Stats) {}
+
+    fn turn(&mut self, _clients: &mut Clients<'_>, _now: Nanos) -> Option<Nanos> {
+        None
+    }
+
+    fn handle_lost(&mut self, _client: usize) {}
+
+    fn outstanding(&self) -> u64 {
+        0
+    }
+}
