@@ -7,6 +7,7 @@ use clap::Parser as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use tidegate_loadgen::options::Options;
 use tidegate_loadgen::report::Report;
@@ -116,8 +117,10 @@ fn a_broadcast_over_two_workers_is_counted_whole() {
     assert_clean(&report, 21);
 }
 
+const OPEN: &str = r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+
 /// A Socket.IO server for one client that says what the test wants, after the handshake.
-fn scripted(after_join: impl FnOnce(&mut TcpStream) + Send + 'static) -> String {
+fn scripted(open: &'static str, after_join: impl FnOnce(&mut TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -127,7 +130,7 @@ fn scripted(after_join: impl FnOnce(&mut TcpStream) + Send + 'static) -> String 
         assert!(buffer[..count].starts_with(b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"));
         let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
         write!(stream, "HTTP/1.1 101 Switching Protocols\r\n{accept}\r\n\r\n").unwrap();
-        say(&mut stream, r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#);
+        say(&mut stream, open);
         assert!(stream.read(&mut buffer).unwrap() > 0, "the CONNECT");
         say(&mut stream, r#"40{"sid":"x"}"#);
         after_join(&mut stream);
@@ -144,7 +147,7 @@ fn say(stream: &mut TcpStream, packet: &str) {
 }
 
 fn echo_with(after_join: impl FnOnce(&mut TcpStream) + Send + 'static) -> Report {
-    let url = scripted(after_join);
+    let url = scripted(OPEN, after_join);
     load(&format!("echo --connections 1 --in-flight 2 --payload 20 --warmup 0s --duration 200ms --url {url}"))
         .unwrap()
 }
@@ -167,6 +170,30 @@ fn a_wrong_payload_a_second_answer_and_a_lost_one_are_errors() {
 fn a_server_that_hangs_up_is_an_error() {
     let report = echo_with(|stream| stream.shutdown(std::net::Shutdown::Both).unwrap());
     assert_eq!(report.errors.disconnected, 1, "{report}");
+    assert!(!report.ok);
+}
+
+#[test]
+fn a_heartbeat_is_answered() {
+    let (answered, answer) = mpsc::channel();
+    let url = scripted(OPEN, move |stream| {
+        say(stream, "2");
+        let mut frame = [0; 7];
+        stream.read_exact(&mut frame).unwrap();
+        // A masked text frame of one byte (RFC 6455 §5.2).
+        assert_eq!(frame[..2], [0x81, 0x81]);
+        answered.send(frame[2] ^ frame[6]).unwrap();
+    });
+    let report = load(&format!("idle --connections 1 --warmup 0s --duration 100ms --url {url}")).unwrap();
+    assert!(report.ok, "{report}");
+    assert_eq!(answer.recv(), Ok(b'3'));
+}
+
+#[test]
+fn a_heartbeat_that_never_comes_is_an_error() {
+    let url = scripted(r#"0{"sid":"s","upgrades":[],"pingInterval":10,"pingTimeout":10}"#, |_| {});
+    let report = load(&format!("idle --connections 1 --warmup 0s --duration 100ms --url {url}")).unwrap();
+    assert_eq!(report.errors.heartbeats_missed, 1, "{report}");
     assert!(!report.ok);
 }
 
