@@ -127,7 +127,9 @@ impl<S: Scenario> Worker<S> {
         loop {
             let now = clock::now();
             let mut next_due = None;
-            while self.opened() < self.assignment.clients && self.state.connecting < self.assignment.concurrency {
+            while self.opened() < self.assignment.clients
+                && self.state.connecting < self.assignment.concurrency
+            {
                 let due = ramp.map_or(now, |ramp| ramp.time_of(u64::from(self.opened())));
                 if due > now {
                     next_due = Some(due);
