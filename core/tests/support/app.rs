@@ -1,0 +1,154 @@
+//! The application of protocol.md 9, and a log of everything it is told.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use tidegate_core::session::handshake::Handshake;
+use tidegate_core::shard::Io;
+use tidegate_core::shard::app::{
+    AckError, App, BroadcastAcks, Connect, Departed, Event, Rejection, SocketInfo, SocketKey, Ticket, Verdict,
+};
+use tidegate_core::socket_io::ArgsRef;
+
+/// Something to be done by the application.
+pub(crate) type Job = Box<dyn FnOnce(&mut Io<'_>)>;
+
+/// What the test and the applications of all shards share.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) told: RefCell<Told>,
+    pub(crate) job: Cell<Option<Job>>,
+    /// Why new sessions are refused, if they are.
+    pub(crate) deny: RefCell<Option<String>>,
+    namespaces: RefCell<HashMap<SocketKey, String>>,
+}
+
+/// What the application was told, oldest first.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// Sockets that are or were in, with their namespace.
+    pub(crate) connected: Vec<(SocketKey, String)>,
+    /// Sockets that left.
+    pub(crate) departed: Vec<Departed>,
+    /// Sockets that wait in `/later`.
+    pub(crate) waiting: Vec<SocketKey>,
+    /// Sockets that left while they waited.
+    pub(crate) abandoned: Vec<SocketKey>,
+    /// Events, as `/admin name args`.
+    pub(crate) events: Vec<String>,
+    /// Answers to emits: ticket, and arguments or what went wrong.
+    pub(crate) answers: Vec<(u64, Result<String, AckError>)>,
+    /// Answers to broadcasts: ticket, whether somebody did not answer in time, first arguments.
+    pub(crate) broadcast_answers: Vec<(u64, bool, Vec<String>)>,
+    pub(crate) fetched: Vec<(u64, Vec<SocketInfo>)>,
+    pub(crate) woken: Vec<u64>,
+    /// `handshake.auth` of every CONNECT.
+    pub(crate) auths: Vec<String>,
+}
+
+/// The application of one shard.
+pub(crate) struct TestApp {
+    shared: Rc<Shared>,
+}
+
+impl TestApp {
+    pub(crate) fn new(shared: Rc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+impl App for TestApp {
+    fn allow_request(&mut self, _handshake: &Handshake) -> Result<(), String> {
+        self.shared.deny.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    fn connect(&mut self, io: &mut Io<'_>, socket: SocketKey, request: &Connect<'_>) -> Verdict {
+        if request.namespace == "/job" {
+            let job = self.shared.job.take().expect("somebody asked for it");
+            job(io);
+            return Verdict::InvalidNamespace;
+        }
+        self.shared.namespaces.borrow_mut().insert(socket, request.namespace.to_owned());
+        let mut told = self.shared.told.borrow_mut();
+        told.auths.push(request.auth.to_owned());
+        match request.namespace {
+            "/" | "/admin" => Verdict::Accept,
+            "/mw" => {
+                let data = request.auth.contains("\"data\"").then(|| "{\"code\":42}".to_owned());
+                Verdict::Reject(Rejection { message: "nope".to_owned(), data })
+            }
+            "/later" => {
+                told.waiting.push(socket);
+                Verdict::Later
+            }
+            // Middleware that says something before the CONNECT reply, and something to itself.
+            "/greet" => {
+                io.join(socket, "greeted");
+                io.emit(socket, "early", ArgsRef::default());
+                Verdict::Accept
+            }
+            namespace if is_dynamic(namespace) => Verdict::Accept,
+            _ => Verdict::InvalidNamespace,
+        }
+    }
+
+    fn connected(&mut self, _io: &mut Io<'_>, socket: SocketKey) {
+        let namespace = self.shared.namespaces.borrow()[&socket].clone();
+        self.shared.told.borrow_mut().connected.push((socket, namespace));
+    }
+
+    fn event(&mut self, io: &mut Io<'_>, socket: SocketKey, event: Event<'_>) {
+        let name = event.name.map_or("", |name| name.json());
+        let shown = format!("{} {name} {}", event.namespace, show(event.args));
+        self.shared.told.borrow_mut().events.push(shown);
+        match name {
+            "\"echo\"" => match event.reply {
+                Some(reply) => io.reply(reply, event.args),
+                None => io.emit(socket, "echo", event.args),
+            },
+            "\"bye\"" => io.disconnect(socket, event.args.get(0) == Some("true")),
+            "\"join\"" => event.args.elements().for_each(|room| io.join(socket, room.trim_matches('"'))),
+            _ => {}
+        }
+    }
+
+    fn acknowledged(&mut self, _io: &mut Io<'_>, ticket: Ticket, answer: Result<ArgsRef<'_>, AckError>) {
+        self.shared.told.borrow_mut().answers.push((ticket.0, answer.map(show)));
+    }
+
+    fn broadcast_acknowledged(&mut self, _io: &mut Io<'_>, ticket: Ticket, acks: BroadcastAcks) {
+        let mut responses: Vec<String> = acks.responses.iter().map(|args| show(args.as_ref())).collect();
+        // Clients answer in no particular order.
+        responses.sort();
+        self.shared.told.borrow_mut().broadcast_answers.push((ticket.0, acks.timed_out, responses));
+    }
+
+    fn fetched(&mut self, _io: &mut Io<'_>, ticket: Ticket, sockets: Vec<SocketInfo>) {
+        self.shared.told.borrow_mut().fetched.push((ticket.0, sockets));
+    }
+
+    fn woken(&mut self, _io: &mut Io<'_>, ticket: Ticket) {
+        self.shared.told.borrow_mut().woken.push(ticket.0);
+    }
+
+    fn abandoned(&mut self, _io: &mut Io<'_>, socket: SocketKey) {
+        self.shared.told.borrow_mut().abandoned.push(socket);
+    }
+
+    fn disconnected(&mut self, _io: &mut Io<'_>, socket: Departed) {
+        self.shared.told.borrow_mut().departed.push(socket);
+    }
+}
+
+/// `/dyn-\d+`
+fn is_dynamic(namespace: &str) -> bool {
+    namespace
+        .strip_prefix("/dyn-")
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// JSON, and the attachments in hex behind it.
+fn show(args: ArgsRef<'_>) -> String {
+    let attachments = args.attachments().iter().map(|bytes| super::websocket::hex(bytes));
+    std::iter::once(args.json().to_owned()).chain(attachments).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,15 @@
+//! The test vectors of protocol.md section 9, and what its sections 1, 4 and 5 promise beyond them, held against
+//! a whole gateway without a kernel: shards, mailboxes, streams and a clock that the test moves.
+//!
+//! Each file is one section. A test is named after its vector. Where section 10 has another choice for Tidegate
+//! than what Node was seen to do, the test says so.
+//!
+//! Not here, because there is nothing to test: H23 and 9.9 (WebTransport is not served), H30 (there is no
+//! initial packet to configure), P24 (JSONP is for revision 3 only), 9.8 (revision 3 is not served), 9.10
+//! (recovery, clusters and msgpack live elsewhere). 9.5 and 9.6 are in `socket_io_vectors.rs`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod handshake;
+mod polling;
