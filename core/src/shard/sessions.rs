@@ -241,9 +241,7 @@ impl Core {
     pub(super) fn commit_upgrade(&mut self, key: Key, conn: Key) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let packets = session.outbox.take();
-        for packet in &packets {
-            self.push(conn, packet.websocket_frame().clone());
-        }
+        self.flush_to(conn, packets);
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.state == State::Lingering {
             session.candidate = None;

@@ -262,6 +262,16 @@ impl Core {
         }
     }
 
+    /// Queues packets to a WebSocket that has become a session's transport.
+    pub(super) fn flush_to(&mut self, key: Key, packets: VecDeque<Packet>) {
+        let tick = self.tick_name();
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.queued_in = tick;
+            packets.into_iter().for_each(|packet| queue_frame(conn, packet));
+            self.touch(key);
+        }
+    }
+
     /// Sends a packet to the client of a session, on whatever transport it has.
     ///
     /// With `volatile` it is dropped whole if the transport is not ready (protocol.md 5.3).
@@ -288,12 +298,10 @@ impl Core {
             self.doomed.push(session);
             return;
         }
-        let base64_only = conn.websocket().is_some_and(|websocket| websocket.base64_only);
         conn.queued_in = tick;
-        conn.out.push(parcel.head.into_websocket_frame());
+        queue_frame(conn, parcel.head);
         for attachment in parcel.attachments {
-            let attachment = if base64_only { as_base64(&attachment) } else { attachment };
-            conn.out.push(attachment.into_websocket_frame());
+            queue_frame(conn, attachment);
         }
         self.stats.events_out += 1;
         self.touch(key);
@@ -380,6 +388,13 @@ impl Core {
             self.tell(asker.shard, Content::Outcome { ticket: asker.ticket, outcome });
         }
     }
+}
+
+/// Queues a packet to a WebSocket, in the form its client can take (protocol.md 1.9).
+fn queue_frame(conn: &mut Conn, packet: Packet) {
+    let base64_only = conn.websocket().is_some_and(|websocket| websocket.base64_only);
+    let packet = if base64_only && packet.is_binary() { as_base64(&packet) } else { packet };
+    conn.out.push(packet.into_websocket_frame());
 }
 
 /// Whether a client that does not read has had enough queued for it.
