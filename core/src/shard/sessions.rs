@@ -151,6 +151,10 @@ impl Core {
             session.poll = None;
         } else if session.post == Some(request) {
             session.post = None;
+            // Polling ended with the upgrade, and its errors with it (protocol.md 1.11 step 4).
+            if session.state == State::WebSocket {
+                return;
+            }
         } else {
             return;
         }
