@@ -30,7 +30,8 @@ impl Response {
             response.body = body;
             end + used
         } else {
-            let length: usize = response.field("content-length").expect("a length or chunks").parse().unwrap();
+            let length: usize =
+                response.field("content-length").expect("a length or chunks").parse().unwrap();
             response.body = bytes.get(end..end + length)?.to_vec();
             end + length
         };
@@ -39,7 +40,8 @@ impl Response {
 
     /// The value of a field, by its lower-case name.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        let mut values = self.fields.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
+        let mut values =
+            self.fields.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str());
         let value = values.next();
         assert_eq!(values.next(), None, "{name} is there twice");
         value

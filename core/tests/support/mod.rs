@@ -23,7 +23,8 @@ use tidegate_core::options::Options;
 use tidegate_core::shard::routes::Routes;
 use tidegate_core::shard::stats::Stats;
 use tidegate_core::shard::{
-    Action, ConnKey, Io, MovedConnection, Peer, Reading, Shard, ShardMessage, ShardSetup, StreamEnd, StreamHandle,
+    Action, ConnKey, Io, MovedConnection, Peer, Reading, Shard, ShardMessage, ShardSetup, StreamEnd,
+    StreamHandle,
 };
 use tidegate_core::time::Instant;
 use websocket::WebSocket;
@@ -431,7 +432,9 @@ impl World {
 
     fn turn_shard(&mut self, index: usize) -> bool {
         let mut is_busy = false;
-        while !self.is_mail_held && let Some(mail) = self.nodes[index].mailbox.pop_front() {
+        while !self.is_mail_held
+            && let Some(mail) = self.nodes[index].mailbox.pop_front()
+        {
             is_busy = true;
             self.open(index, mail);
         }

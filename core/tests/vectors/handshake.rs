@@ -1,9 +1,9 @@
 //! protocol.md 9.1: HTTP and handshakes.
 
+use crate::support::Server;
 use crate::support::http::{bare, get, post, with_fields};
 use crate::support::polling::{HANDSHAKE, Polling, sid_of};
 use crate::support::websocket::{self, ACCEPT, WebSocket, request, request_with};
-use crate::support::Server;
 use bytes::Bytes;
 use tidegate_core::front::assets::{Asset, Codings, Rules};
 use tidegate_core::options::{CorsOptions, Options};
@@ -361,7 +361,11 @@ fn the_handshake_an_application_sees_is_the_first_request_and_stays_so_after_an_
     let server = Server::new();
     let target = "/socket.io/?EIO=4&transport=polling&t=abc&user=J%C3%BCrgen";
     let conn = server.connect();
-    conn.send(with_fields("GET", target, "Origin: https://a.com\r\nCookie: a=1\r\nCookie: b=2\r\nX-Id: 7\r\n"));
+    conn.send(with_fields(
+        "GET",
+        target,
+        "Origin: https://a.com\r\nCookie: a=1\r\nCookie: b=2\r\nX-Id: 7\r\n",
+    ));
     let sid = sid_of(conn.response().text());
     let upgrade = WebSocket::upgrade(&server, &sid, 0);
     assert_eq!(upgrade.say("2probe"), ["3probe"]);

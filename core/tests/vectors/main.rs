@@ -12,4 +12,9 @@
 mod support;
 
 mod handshake;
+mod heartbeat;
+mod namespaces;
 mod polling;
+mod session_end;
+mod upgrade;
+mod websocket;
