@@ -46,6 +46,8 @@ pub struct Options {
     pub http: HttpTimeouts,
     /// Accepted CONNECTs waiting for an application's verdict, per session.
     pub max_namespaces: u16,
+    /// Sessions of the whole process, spread evenly over its shards; more handshakes are answered with 503.
+    pub max_sessions: u32,
 }
 
 impl Default for Options {
@@ -66,6 +68,7 @@ impl Default for Options {
             http_compression_threshold: Some(1024),
             http: HttpTimeouts::default(),
             max_namespaces: 1024,
+            max_sessions: 1_000_000,
         }
     }
 }

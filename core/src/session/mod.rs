@@ -18,6 +18,7 @@ use handshake::Handshake;
 use outbox::Outbox;
 use smallvec::SmallVec;
 use state::{State, Step};
+use std::sync::Arc;
 
 /// What a session's messages are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub struct Session {
     /// Its sockets.
     pub sockets: SmallVec<[Membership; 1]>,
     /// Its first request.
-    pub handshake: Box<Handshake>,
+    pub handshake: Arc<Handshake>,
     /// By when a namespace must have been joined; `None` once one has.
     pub connect_deadline: Option<Instant>,
     /// When a lingering session is given up.

@@ -5,6 +5,7 @@ use super::{Action, StreamEnd};
 use crate::arena::Key;
 use crate::close::CloseReason;
 use crate::front::{Role, Then, WebSocketUser};
+use crate::limits::HEAD_BYTES_MAX;
 
 impl Core {
     /// Everything queued for a connection has left.
@@ -31,7 +32,7 @@ impl Core {
     pub(super) fn resume_reading(&mut self, key: Key) {
         if let Some(conn) = self.conns.get_mut(key)
             && conn.is_paused
-            && conn.input.is_empty()
+            && conn.input.len() <= HEAD_BYTES_MAX
         {
             conn.is_paused = false;
             self.actions.push_back(Action::Resume { conn: key, stream: conn.stream });

@@ -59,8 +59,11 @@ impl Shard {
         let exchange = self.core.engine_exchange(head, Subject::Nothing);
         self.core.begin_exchange(key, head, exchange);
         let Some((request, _)) = self.core.exchange(key) else { return Progress::Gone };
-        let checked = self.check_handshake(key, head, query);
-        match checked {
+        match self.check_handshake(key, head, query) {
+            Ok(_) if self.core.is_full() => {
+                self.core.stats.refusals_http += 1;
+                self.core.respond(request, Answer::Empty(StatusCode::SERVICE_UNAVAILABLE));
+            }
             Ok((EngineAction::OpenPolling, handshake)) => {
                 let session = self.core.open_session(layer_of(route), handshake);
                 self.core.add_cookie(key, session);
@@ -191,7 +194,7 @@ impl Shard {
         }
         let owner = self.core.owner_of(&upgrade.query);
         if owner == self.core.index {
-            self.core.upgrade_arrived(key, upgrade);
+            self.core.upgrade_arrived(key, &upgrade);
             return Progress::Upgraded(used);
         }
         self.core.move_conn(key, owner, upgrade);
@@ -208,6 +211,10 @@ impl Shard {
         used: usize,
     ) -> Progress {
         match self.check_handshake(key, head, &upgrade.query) {
+            Ok(_) if self.core.is_full() => {
+                self.core.refuse_http(key, StatusCode::SERVICE_UNAVAILABLE);
+                Progress::Gone
+            }
             Ok((EngineAction::OpenWebSocket, handshake)) if upgrade.accepted.is_ok() => {
                 let session = self.core.open_session(layer_of(route), handshake);
                 self.core.switch_protocols(key, upgrade, WebSocketUser::Session(session));
@@ -296,8 +303,8 @@ impl Core {
                 exchange.body = crate::front::Body::Done;
                 (BodyArrival::Complete(rest[..bytes].to_vec()), bytes)
             }
-            length => {
-                exchange.collect(length);
+            BodyLength::Length(_) | BodyLength::Chunked => {
+                exchange.collect(head);
                 (BodyArrival::Coming, 0)
             }
         }
@@ -333,7 +340,7 @@ impl Core {
     }
 
     /// A WebSocket that wants to upgrade a session has reached the session's shard.
-    pub(super) fn upgrade_arrived(&mut self, key: Key, upgrade: Upgrade) {
+    pub(super) fn upgrade_arrived(&mut self, key: Key, upgrade: &Upgrade) {
         let (session, lookup) = self.look_up(&upgrade.query);
         let checked = check(
             &Request {
@@ -351,9 +358,9 @@ impl Core {
                 self.count_refusal(&refusal);
                 self.refuse_upgrade(key, &refusal.body(), &upgrade.fields);
             }
-            (Ok(_), _) if upgrade.accepted.is_err() => self.refuse_websocket(key, &upgrade),
+            (Ok(_), _) if upgrade.accepted.is_err() => self.refuse_websocket(key, upgrade),
             (Ok(_), Some(session)) => {
-                self.switch_protocols(key, &upgrade, WebSocketUser::Candidate(session));
+                self.switch_protocols(key, upgrade, WebSocketUser::Candidate(session));
                 self.candidate_arrived(session, key);
             }
             (Ok(_), None) => self.refuse_http(key, StatusCode::INTERNAL_SERVER_ERROR),

@@ -65,7 +65,7 @@ impl Core {
     /// A broadcast of another shard.
     pub(super) fn broadcast_arrived(&mut self, broadcast: &Broadcast) {
         // What that shard did in one tick is one tick here.
-        let own_tick = std::mem::replace(&mut self.foreign_tick, Some(broadcast.tick));
+        let own_tick = self.foreign_tick.replace(broadcast.tick);
         match &broadcast.content {
             BroadcastContent::Plain(parcel) => self.deliver(&broadcast.selector, parcel, broadcast.flags),
             BroadcastContent::WithAck { event, args, timeout, collector } => {

@@ -117,7 +117,7 @@ impl Shard {
         if subject == Subject::Echo
             && matches!(head.method, Method::GET | Method::HEAD | Method::POST | Method::OPTIONS)
         {
-            exchange.collect(head.body);
+            exchange.collect(head);
             self.core.begin_exchange(key, head, exchange);
             return Progress::Used(used);
         }
@@ -219,14 +219,19 @@ impl Exchange {
             BodyLength::None => Body::Done,
             length => Body::Skip { decoder: BodyDecoder::new(length), budget: SKIPPED_BODY_BYTES_MAX },
         };
+        // A client that asked first may send the body or not once it is refused: where the next request starts
+        // is anybody's guess.
+        let reply = Reply::to(head);
+        let reply = if head.expect_continue { reply.closing() } else { reply };
         let coding = negotiate(head.fields.all("accept-encoding"), &Coding::POLLING);
-        Self { reply: Reply::to(head), fields, coding, subject, body, is_answered: false }
+        Self { reply, fields, coding, subject, body, is_answered: false }
     }
 
     /// The body is wanted.
-    pub(super) fn collect(&mut self, length: BodyLength) {
+    pub(super) fn collect(&mut self, head: &Head<'_, '_>) {
+        self.reply = Reply::to(head);
         // Even an empty body is read to its end, so that there is one way to get there.
-        self.body = Body::Collect { decoder: BodyDecoder::new(length), bytes: Vec::new() };
+        self.body = Body::Collect { decoder: BodyDecoder::new(head.body), bytes: Vec::new() };
     }
 
     /// The rest of the body is not wanted.
@@ -293,7 +298,7 @@ impl Core {
     /// Keeps bytes for later, and stops reading when there are many.
     fn keep_input(&mut self, key: Key, rest: Vec<u8>) {
         let Some(conn) = self.conns.get_mut(key) else { return };
-        conn.is_paused = rest.len() > HEAD_BYTES_MAX;
+        conn.is_paused |= rest.len() > HEAD_BYTES_MAX;
         conn.input = if rest.is_empty() { Vec::new() } else { rest };
     }
 

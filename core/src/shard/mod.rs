@@ -163,7 +163,7 @@ impl Shard {
         conn.deadline = None;
         conn.out = moved.out;
         let key = self.core.conns.insert(conn);
-        self.core.upgrade_arrived(key, moved.upgrade);
+        self.core.upgrade_arrived(key, &moved.upgrade);
         let mut input = moved.input;
         self.websocket_bytes(key, &mut input);
         self.settle();

@@ -8,6 +8,7 @@ use crate::close::{CloseReason, DisconnectReason};
 use crate::hub::{Name, Stage};
 use crate::session::Membership;
 use crate::socket_io::encode;
+use std::sync::Arc;
 
 /// What a client is told that asks for a namespace nobody serves.
 const INVALID_NAMESPACE: &str = "Invalid namespace";
@@ -16,8 +17,8 @@ const INVALID_NAMESPACE: &str = "Invalid namespace";
 pub(super) fn ask(shard: &mut Shard, session: Key, socket: Key, namespace: &str, auth: &str) {
     let Some(asking) = shard.core.sessions.get(session) else { return };
     let Some(id) = shard.core.hub.get(socket).map(|socket| socket.id) else { return };
-    // A copy, because the application may do anything to the session meanwhile.
-    let handshake = asking.handshake.clone();
+    // Held on to, because the application may do anything to the session meanwhile.
+    let handshake = Arc::clone(&asking.handshake);
     let request = Connect { namespace, id, auth, handshake: &handshake };
     let key = shard.core.socket_key(socket);
     match shard.app.connect(&mut Io::new(&mut shard.core), key, &request) {

@@ -22,6 +22,7 @@ use crate::ws;
 use ::http::{HeaderValue, StatusCode, header};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a session that the server closed waits for its client to poll (fixed in Node, protocol.md 0).
@@ -83,6 +84,11 @@ impl Shard {
 }
 
 impl Core {
+    /// Whether this shard has its share of the sessions that the process may have.
+    pub(super) fn is_full(&self) -> bool {
+        self.sessions.len() >= self.settings.sessions_max
+    }
+
     /// Opens a session that starts on polling. A WebSocket handshake adopts it at once.
     pub(super) fn open_session(&mut self, layer: Layer, handshake: Handshake) -> Key {
         let id = self.ids.next_id();
@@ -99,7 +105,7 @@ impl Core {
             post: None,
             decoder: Decoder::new(),
             sockets: SmallVec::new(),
-            handshake: Box::new(handshake),
+            handshake: Arc::new(handshake),
             connect_deadline: (layer == Layer::SocketIo).then(|| self.now + connect_timeout),
             linger_deadline: None,
             armed: Armed::default(),

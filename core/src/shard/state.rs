@@ -78,10 +78,12 @@ pub(super) struct Settings {
     pub(super) intervals: Intervals,
     pub(super) cors: Option<Cors>,
     pub(super) websocket: ws::Limits,
+    /// This shard's share of the sessions.
+    pub(super) sessions_max: usize,
 }
 
 impl Settings {
-    pub(super) fn new(options: Arc<Options>) -> Self {
+    pub(super) fn new(options: Arc<Options>, shards: u16) -> Self {
         let mut transports: Vec<Transport> = Vec::new();
         transports.extend(options.transports.polling.then_some(Transport::Polling));
         transports.extend(options.transports.websocket.then_some(Transport::WebSocket));
@@ -94,6 +96,7 @@ impl Settings {
                 message_bytes_max: options.max_payload as usize,
                 fragments_max: options.max_fragments,
             },
+            sessions_max: options.max_sessions.div_ceil(u32::from(shards.max(1))) as usize,
             options,
         }
     }
@@ -157,7 +160,7 @@ impl Core {
         Self {
             index: setup.index,
             shards: setup.shards,
-            settings: Settings::new(setup.options),
+            settings: Settings::new(setup.options, setup.shards),
             routes: setup.routes,
             route_key: setup.route_key,
             ids: IdSource::new(setup.seed, setup.route_key, setup.index),

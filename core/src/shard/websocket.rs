@@ -8,7 +8,6 @@ use crate::engine_io::Packet;
 use crate::front::{Role, Then, WebSocketUser};
 use crate::payload;
 use crate::ws::{self, Event, encode};
-use std::borrow::Cow;
 
 /// Largest message of the bare echo (design.md §5).
 const BARE_MESSAGE_BYTES_MAX: usize = 16 << 20;
@@ -51,7 +50,7 @@ impl Shard {
         match (event, user) {
             (Event::Text(text), WebSocketUser::Session(session)) => self.text_packet(session, &text),
             (Event::Text(text), WebSocketUser::Candidate(session)) => {
-                self.candidate_packet(session, key, &text)
+                self.candidate_packet(session, key, &text);
             }
             (Event::Text(text), WebSocketUser::Echo) => self.core.echo(key, &payload::Packet::text(&text)),
             (Event::Binary(bytes), WebSocketUser::Session(session)) => {
@@ -122,7 +121,7 @@ impl Core {
         self.finish_conn(key, Then::Close);
     }
 
-    fn pong(&mut self, key: Key, payload: &Cow<'_, [u8]>) {
+    fn pong(&mut self, key: Key, payload: &[u8]) {
         let mut frame = Vec::with_capacity(2 + payload.len());
         encode::pong(&mut frame, payload);
         if self.may_queue(key) {

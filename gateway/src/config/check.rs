@@ -66,6 +66,7 @@ fn read_options(reader: &mut Reader<'_>) -> Options {
             linger: reader.one("http.linger_timeout", units::duration),
         },
         max_namespaces: reader.one("limits.max_namespaces", parse::positive),
+        max_sessions: reader.one("limits.max_sessions", parse::positive),
     }
 }
 

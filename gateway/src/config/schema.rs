@@ -253,6 +253,11 @@ pub const SETTINGS: &[Setting] = &[
         Bare("1024"),
         "Most namespaces one client may be in, or be waiting for",
     ),
+    unflagged(
+        "limits.max_sessions",
+        Bare("1000000"),
+        "Most sessions open at once, in the whole process; more handshakes are answered with 503",
+    ),
     unflagged("http.head_timeout", Text("15s"), "For the whole head of a request"),
     unflagged("http.body_timeout", Text("1m"), "For the whole body of a request, after its head"),
     unflagged("http.keep_alive_timeout", Text("1m15s"), "Between two requests of one connection"),
