@@ -1,0 +1,298 @@
+// The behaviours app (BEHAVIOURS.md) on the stock Node socket.io server: the oracle the suite is proved against.
+//
+//   node app-stock.mjs [--listen 127.0.0.1:0] [--ping-interval MS] [--ping-timeout MS] [--upgrade-timeout MS]
+//                      [--connect-timeout MS] [--max-payload BYTES] [--transports a,b] [--cors-origin O]...
+//                      [--cors-credentials]
+//
+// The flags are the gateway's own, so that one list of profiles (raw/profiles.mjs) configures both.
+
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { parseArgs } from "node:util";
+import { Server } from "socket.io";
+
+const { Server: EngineServer } = createRequire(createRequire(import.meta.url).resolve("socket.io"))("engine.io");
+
+const DISCONNECTS_MAX = 20_000;
+
+const { values: flags } = parseArgs({
+  options: {
+    listen: { type: "string", default: "127.0.0.1:0" },
+    "ping-interval": { type: "string" },
+    "ping-timeout": { type: "string" },
+    "upgrade-timeout": { type: "string" },
+    "connect-timeout": { type: "string" },
+    "max-payload": { type: "string" },
+    transports: { type: "string" },
+    "cors-origin": { type: "string", multiple: true },
+    "cors-credentials": { type: "boolean" },
+  },
+});
+
+const http = createServer((req, res) => {
+  res.writeHead(404, { "Content-Type": "text/plain" }).end("not the engine's\n");
+});
+
+/** "300", "300ms" and "25s" are durations to the gateway; the oracle takes the same. */
+function milliseconds(text) {
+  const [, number, unit] = /^(\d+)(ms|s)?$/.exec(text) ?? [];
+  if (!number) throw new Error(`not a duration: ${text}`);
+  return Number(number) * (unit === "s" ? 1000 : 1);
+}
+
+function serverOptions() {
+  const options = {};
+  if (flags["ping-interval"]) options.pingInterval = milliseconds(flags["ping-interval"]);
+  if (flags["ping-timeout"]) options.pingTimeout = milliseconds(flags["ping-timeout"]);
+  if (flags["upgrade-timeout"]) options.upgradeTimeout = milliseconds(flags["upgrade-timeout"]);
+  if (flags["connect-timeout"]) options.connectTimeout = milliseconds(flags["connect-timeout"]);
+  if (flags["max-payload"]) options.maxHttpBufferSize = Number(flags["max-payload"]);
+  if (flags.transports) options.transports = flags.transports.split(",");
+  if (flags["cors-origin"]) {
+    const [first, ...more] = flags["cors-origin"];
+    // One origin is a string to the cors middleware, several are a list: they answer differently (protocol.md 1.8).
+    options.cors = { origin: more.length > 0 ? flags["cors-origin"] : first };
+    if (flags["cors-credentials"]) options.cors.credentials = true;
+  }
+  return options;
+}
+
+const io = new Server(http, serverOptions());
+const sorted = (set) => [...set].sort();
+
+// ---- what the app remembers ------------------------------------------------------------------------------------
+
+/** Facts by key that may be asked for before they are known; the oldest are forgotten. */
+class Memory {
+  #known = new Map();
+  #waiting = new Map();
+
+  tell(key, fact) {
+    this.#known.set(key, fact);
+    if (this.#known.size > DISCONNECTS_MAX) this.#known.delete(this.#known.keys().next().value);
+    for (const answer of this.#waiting.get(key) ?? []) answer(fact);
+    this.#waiting.delete(key);
+  }
+
+  ask(key, answer) {
+    if (this.#known.has(key)) return answer(this.#known.get(key));
+    this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), answer]);
+  }
+}
+
+/** Held and releasing parties meet by key, whoever comes first, oldest first. */
+class Gates {
+  #held = new Map();
+  #releasing = new Map();
+
+  #meet(mine, theirs, key, party, join) {
+    const others = theirs.get(key);
+    if (!others) return void mine.set(key, [...(mine.get(key) ?? []), party]);
+    const other = others.shift();
+    if (others.length === 0) theirs.delete(key);
+    join(other);
+  }
+
+  hold(key, go) {
+    this.#meet(this.#held, this.#releasing, key, go, (released) => (go(), released()));
+  }
+
+  release(key, released) {
+    this.#meet(this.#releasing, this.#held, key, released, (go) => (go(), released()));
+  }
+}
+
+const disconnects = new Memory();
+const gates = new Gates();
+
+// ---- namespaces ------------------------------------------------------------------------------------------------
+
+function common(socket) {
+  socket.on("disconnecting", (reason) => {
+    disconnects.tell(socket.id, { reason, rooms: sorted(socket.rooms) });
+  });
+  socket.on("echo", (...args) => {
+    const ack = args.at(-1);
+    if (typeof ack === "function") ack(...args.slice(0, -1));
+    else socket.emit("echo", ...args);
+  });
+  socket.on("bye", (close) => socket.disconnect(close));
+  socket.on("message", (...args) => socket.emit("message-back", ...args));
+  socket.on("message-with-ack", (...args) => args.pop()(...args));
+  socket.on("nsp", (ack) => ack(socket.nsp.name));
+  socket.on("error", () => {});
+}
+
+function announceAuth(socket) {
+  if (!("quiet" in socket.handshake.query)) socket.emit("auth", socket.handshake.auth);
+}
+
+function refusal(message, data) {
+  const error = new Error(message);
+  if (data !== undefined) error.data = data;
+  return error;
+}
+
+for (const name of ["/", "/custom"]) {
+  io.of(name).on("connection", (socket) => {
+    common(socket);
+    announceAuth(socket);
+  });
+}
+io.of("/admin").on("connection", common);
+const dynamic = io.of(/^\/dyn-\d+$/).on("connection", common);
+
+io.of("/mw").use((socket, next) => {
+  next(refusal("nope", "data" in socket.handshake.auth ? { code: 42 } : undefined));
+});
+
+const attempts = new Map();
+io.of("/gate")
+  .use((socket, next) => {
+    const { key } = socket.handshake.auth;
+    const left = attempts.get(key) ?? 3;
+    attempts.set(key, left - 1);
+    if (left === 0) {
+      attempts.delete(key);
+      return next();
+    }
+    next(refusal("closed", { left: left - 1 }));
+  })
+  .on("connection", common);
+
+io.of("/behaviours")
+  .use((socket, next) => {
+    const { reject, data, hold } = socket.handshake.auth;
+    if (reject !== undefined) return next(refusal(reject, data));
+    if (hold !== undefined) return gates.hold(hold, next);
+    next();
+  })
+  .on("connection", (socket) => {
+    common(socket);
+    commands(socket);
+    if ("welcome" in socket.handshake.auth) socket.emit("welcome", socket.id);
+  });
+
+// ---- commands --------------------------------------------------------------------------------------------------
+
+/** Narrows a namespace, a socket or an operator to a target with flags. */
+function aim(from, { rooms = [], except = [], flags: wanted = {} }) {
+  let operator = rooms.length > 0 ? from.to(rooms) : from.except([]);
+  if (except.length > 0) operator = operator.except(except);
+  if (wanted.volatile) operator = operator.volatile;
+  if (wanted.local) operator = operator.local;
+  if ("compress" in wanted) operator = operator.compress(wanted.compress);
+  return operator;
+}
+
+/** Emits to one socket with flags. */
+function emitTo(socket, { flags: wanted = {}, ev, args = [] }) {
+  if (wanted.volatile) socket.volatile;
+  if ("compress" in wanted) socket.compress(wanted.compress);
+  socket.emit(ev, ...args);
+}
+
+function outcome(ack) {
+  return (err, res) => ack({ err: err ? err.message : null, res: res ?? [] });
+}
+
+function measure(value) {
+  const binary = typeof value !== "string";
+  let sum = 0;
+  for (let i = 0; i < value.length; i++) sum = (sum + (binary ? value[i] : value.charCodeAt(i))) >>> 0;
+  return { binary, length: value.length, sum };
+}
+
+function big({ bytes, binary }) {
+  return binary ? Buffer.from(Uint8Array.from({ length: bytes }, (_, i) => i % 251)) : "x".repeat(bytes);
+}
+
+function describeSocket({ id, rooms, data, handshake }) {
+  return { id, rooms: sorted(rooms), data, auth: handshake.auth };
+}
+
+function namespaceOf(name) {
+  return name === "dynamic" ? dynamic : io.of(name);
+}
+
+function commands(socket) {
+  const nsp = socket.nsp;
+  const rooms = () => sorted(socket.rooms);
+
+  // What the caller knows of itself.
+  socket.on("handshake", (ack) => ack(socket.handshake));
+  socket.on("rooms", (ack) => ack(rooms()));
+  socket.on("join", (names, ack) => (socket.join(names), ack(rooms())));
+  socket.on("leave", (name, ack) => (socket.leave(name), ack(rooms())));
+  socket.on("data", (more, ack) => ack(Object.assign(socket.data, more)));
+
+  // Emitting.
+  socket.on("to", (what, ack) => (aim(socket.broadcast, what).emit(what.ev, ...(what.args ?? [])), ack(true)));
+  socket.on("in", (what, ack) => (aim(nsp, what).emit(what.ev, ...(what.args ?? [])), ack(true)));
+  socket.on("emit-in", (what, ack) => {
+    aim(namespaceOf(what.nsp), what).emit(what.ev, ...(what.args ?? []));
+    ack(true);
+  });
+  socket.on("burst", (events) => events.forEach((event) => emitTo(socket, event)));
+  socket.on("ticks", (n, ack) => {
+    for (let i = 0; i < n; i++) socket.emit("tick", i);
+    ack(n);
+  });
+  socket.on("bin", (ack) => {
+    const nested = { a: Buffer.from([1, 2]), list: [Buffer.alloc(0), "x", { b: Buffer.from([3]) }] };
+    socket.emit("bin", nested, Buffer.from([255]));
+    ack([Buffer.from([255]), "x"]);
+  });
+
+  // Payloads.
+  socket.on("big", (what, ack) => ack(big(what)));
+  socket.on("measure", (value, ack) => ack(measure(value)));
+
+  // Acks.
+  socket.on("never", () => {});
+  socket.on("hold", (key, value, ack) => gates.hold(key, () => ack(value)));
+  socket.on("release", (key, ack) => gates.release(key, () => ack(true)));
+  socket.on("call-me", ({ ev, args = [], timeout }, ack) => {
+    const answer = outcome(ack);
+    if (timeout === undefined) socket.emit(ev, ...args, (...res) => answer(null, res));
+    else socket.timeout(timeout).emit(ev, ...args, (err, ...res) => answer(err, res));
+  });
+  socket.on("broadcast-ack", (what, ack) => {
+    const operator = aim(what.from === "socket" ? socket.broadcast : nsp, what);
+    const timed = what.timeout === undefined ? operator : operator.timeout(what.timeout);
+    timed.emit(what.ev, ...(what.args ?? []), outcome(ack));
+  });
+
+  // Other sockets.
+  socket.on("fetch", async (what, ack) => {
+    const found = await aim(nsp, what).fetchSockets();
+    ack(found.map(describeSocket).sort((a, b) => (a.id < b.id ? -1 : 1)));
+  });
+  socket.on("sockets-join", (what, ack) => (aim(nsp, what).socketsJoin(what.join), ack(true)));
+  socket.on("sockets-leave", (what, ack) => (what.leave.forEach((r) => aim(nsp, what).socketsLeave(r)), ack(true)));
+  socket.on("disconnect-sockets", (what, ack) => (aim(nsp, what).disconnectSockets(what.close), ack(true)));
+  socket.on("last-disconnect", (id, ack) => disconnects.ask(id, ack));
+}
+
+// ---- the bare Engine.IO endpoint, and life ---------------------------------------------------------------------
+
+const engine = new EngineServer();
+// It listens for upgrades, and a server without the websocket transport must have no such listener at all.
+if (!flags.transports) engine.attach(http, { path: "/engine.io/", destroyUpgrade: false });
+engine.on("connection", (session) => session.on("message", (data) => session.send(data)));
+
+const [, host, port] = /^(.*):(\d+)$/.exec(flags.listen) ?? [];
+http.listen(Number(port), host, () => {
+  const bound = http.address();
+  console.log(`listening on http://${bound.address}:${bound.port}`);
+});
+
+for (const signal of ["SIGTERM", "SIGINT"]) {
+  process.once(signal, () => {
+    engine.close();
+    io.close(() => process.exit(0));
+    // Polling connections kept alive by a client would hold the process.
+    http.closeIdleConnections();
+    setTimeout(() => process.exit(0), 2000).unref();
+  });
+}
