@@ -33,6 +33,10 @@ const http = createServer((req, res) => {
   res.writeHead(404, { "Content-Type": "text/plain" }).end("not the engine's\n");
 });
 
+// Node takes its own listener away when a connection is upgraded. If an answer to an earlier, pipelined request is then
+// written to a peer that is gone, the error has no listener and ends the process: hostile.mjs finds that in a minute.
+http.on("connection", (socket) => socket.on("error", () => {}));
+
 /** "300", "300ms" and "25s" are durations to the gateway; the oracle takes the same. */
 function milliseconds(text) {
   const [, number, unit] = /^(\d+)(ms|s)?$/.exec(text) ?? [];
@@ -107,19 +111,32 @@ const gates = new Gates();
 
 // ---- namespaces ------------------------------------------------------------------------------------------------
 
+/** `socket.on`, but a handler that was given nonsense does nothing, as BEHAVIOURS.md wants it. */
+function handlers(socket) {
+  return (event, handler) =>
+    socket.on(event, async (...args) => {
+      try {
+        await handler(...args);
+      } catch (error) {
+        if (process.env.DEBUG_APP) console.error(event, error);
+      }
+    });
+}
+
 function common(socket) {
   socket.on("disconnecting", (reason) => {
     disconnects.tell(socket.id, { reason, rooms: sorted(socket.rooms) });
   });
-  socket.on("echo", (...args) => {
+  const on = handlers(socket);
+  on("echo", (...args) => {
     const ack = args.at(-1);
     if (typeof ack === "function") ack(...args.slice(0, -1));
     else socket.emit("echo", ...args);
   });
-  socket.on("bye", (close) => socket.disconnect(close));
-  socket.on("message", (...args) => socket.emit("message-back", ...args));
-  socket.on("message-with-ack", (...args) => args.pop()(...args));
-  socket.on("nsp", (ack) => ack(socket.nsp.name));
+  on("bye", (close) => socket.disconnect(close));
+  on("message", (...args) => socket.emit("message-back", ...args));
+  on("message-with-ack", (...args) => args.pop()(...args));
+  on("nsp", (ack) => ack(socket.nsp.name));
   socket.on("error", () => {});
 }
 
@@ -175,6 +192,12 @@ io.of("/behaviours")
 
 // ---- commands --------------------------------------------------------------------------------------------------
 
+/** The name and args to emit. Anything but a string would be sent, and end the connections of those who get it. */
+function event({ ev, args = [] }) {
+  if (typeof ev !== "string") throw new TypeError("an event name is a string");
+  return [ev, ...args];
+}
+
 /** Narrows a namespace, a socket or an operator to a target with flags. */
 function aim(from, { rooms = [], except = [], flags: wanted = {} }) {
   let operator = rooms.length > 0 ? from.to(rooms) : from.except([]);
@@ -186,10 +209,10 @@ function aim(from, { rooms = [], except = [], flags: wanted = {} }) {
 }
 
 /** Emits to one socket with flags. */
-function emitTo(socket, { flags: wanted = {}, ev, args = [] }) {
+function emitTo(socket, { flags: wanted = {}, ...what }) {
   if (wanted.volatile) socket.volatile;
   if ("compress" in wanted) socket.compress(wanted.compress);
-  socket.emit(ev, ...args);
+  socket.emit(...event(what));
 }
 
 function outcome(ack) {
@@ -217,61 +240,62 @@ function namespaceOf(name) {
 
 function commands(socket) {
   const nsp = socket.nsp;
+  const on = handlers(socket);
   const rooms = () => sorted(socket.rooms);
 
   // What the caller knows of itself.
-  socket.on("handshake", (ack) => ack(socket.handshake));
-  socket.on("rooms", (ack) => ack(rooms()));
-  socket.on("join", (names, ack) => (socket.join(names), ack(rooms())));
-  socket.on("leave", (name, ack) => (socket.leave(name), ack(rooms())));
-  socket.on("data", (more, ack) => ack(Object.assign(socket.data, more)));
+  on("handshake", (ack) => ack(socket.handshake));
+  on("rooms", (ack) => ack(rooms()));
+  on("join", (names, ack) => (socket.join(names), ack(rooms())));
+  on("leave", (name, ack) => (socket.leave(name), ack(rooms())));
+  on("data", (more, ack) => ack(Object.assign(socket.data, more)));
 
   // Emitting.
-  socket.on("to", (what, ack) => (aim(socket.broadcast, what).emit(what.ev, ...(what.args ?? [])), ack(true)));
-  socket.on("in", (what, ack) => (aim(nsp, what).emit(what.ev, ...(what.args ?? [])), ack(true)));
-  socket.on("emit-in", (what, ack) => {
-    aim(namespaceOf(what.nsp), what).emit(what.ev, ...(what.args ?? []));
+  on("to", (what, ack) => (aim(socket.broadcast, what).emit(...event(what)), ack(true)));
+  on("in", (what, ack) => (aim(nsp, what).emit(...event(what)), ack(true)));
+  on("emit-in", (what, ack) => {
+    aim(namespaceOf(what.nsp), what).emit(...event(what));
     ack(true);
   });
-  socket.on("burst", (events) => events.forEach((event) => emitTo(socket, event)));
-  socket.on("ticks", (n, ack) => {
+  on("burst", (events) => events.forEach((each) => emitTo(socket, each)));
+  on("ticks", (n, ack) => {
     for (let i = 0; i < n; i++) socket.emit("tick", i);
     ack(n);
   });
-  socket.on("bin", (ack) => {
+  on("bin", (ack) => {
     const nested = { a: Buffer.from([1, 2]), list: [Buffer.alloc(0), "x", { b: Buffer.from([3]) }] };
     socket.emit("bin", nested, Buffer.from([255]));
     ack([Buffer.from([255]), "x"]);
   });
 
   // Payloads.
-  socket.on("big", (what, ack) => ack(big(what)));
-  socket.on("measure", (value, ack) => ack(measure(value)));
+  on("big", (what, ack) => ack(big(what)));
+  on("measure", (value, ack) => ack(measure(value)));
 
   // Acks.
-  socket.on("never", () => {});
-  socket.on("hold", (key, value, ack) => gates.hold(key, () => ack(value)));
-  socket.on("release", (key, ack) => gates.release(key, () => ack(true)));
-  socket.on("call-me", ({ ev, args = [], timeout }, ack) => {
+  on("never", () => {});
+  on("hold", (key, value, ack) => gates.hold(key, () => ack(value)));
+  on("release", (key, ack) => gates.release(key, () => ack(true)));
+  on("call-me", (what, ack) => {
     const answer = outcome(ack);
-    if (timeout === undefined) socket.emit(ev, ...args, (...res) => answer(null, res));
-    else socket.timeout(timeout).emit(ev, ...args, (err, ...res) => answer(err, res));
+    if (what.timeout === undefined) socket.emit(...event(what), (...res) => answer(null, res));
+    else socket.timeout(what.timeout).emit(...event(what), (err, ...res) => answer(err, res));
   });
-  socket.on("broadcast-ack", (what, ack) => {
+  on("broadcast-ack", (what, ack) => {
     const operator = aim(what.from === "socket" ? socket.broadcast : nsp, what);
     const timed = what.timeout === undefined ? operator : operator.timeout(what.timeout);
-    timed.emit(what.ev, ...(what.args ?? []), outcome(ack));
+    timed.emit(...event(what), outcome(ack));
   });
 
   // Other sockets.
-  socket.on("fetch", async (what, ack) => {
+  on("fetch", async (what, ack) => {
     const found = await aim(nsp, what).fetchSockets();
     ack(found.map(describeSocket).sort((a, b) => (a.id < b.id ? -1 : 1)));
   });
-  socket.on("sockets-join", (what, ack) => (aim(nsp, what).socketsJoin(what.join), ack(true)));
-  socket.on("sockets-leave", (what, ack) => (what.leave.forEach((r) => aim(nsp, what).socketsLeave(r)), ack(true)));
-  socket.on("disconnect-sockets", (what, ack) => (aim(nsp, what).disconnectSockets(what.close), ack(true)));
-  socket.on("last-disconnect", (id, ack) => disconnects.ask(id, ack));
+  on("sockets-join", (what, ack) => (aim(nsp, what).socketsJoin(what.join), ack(true)));
+  on("sockets-leave", (what, ack) => (what.leave.forEach((r) => aim(nsp, what).socketsLeave(r)), ack(true)));
+  on("disconnect-sockets", (what, ack) => (aim(nsp, what).disconnectSockets(what.close), ack(true)));
+  on("last-disconnect", (id, ack) => disconnects.ask(id, ack));
 }
 
 // ---- the bare Engine.IO endpoint, and life ---------------------------------------------------------------------

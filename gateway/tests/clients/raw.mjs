@@ -1,4 +1,4 @@
-// The wire vectors of protocol.md 9.1, 9.2, 9.3, 9.5 and 9.7 against a live server.
+// The wire vectors of protocol.md 9.1 to 9.5 and 9.7 against a live server.
 //
 //   node raw.mjs URL [--oracle] [--profile NAME] [--only TEXT] [--eio] [--no-client]
 //   node raw.mjs --profiles          prints each profile and the server flags it needs, as JSON
@@ -16,6 +16,7 @@ import { http11Vectors } from "./raw/http11.mjs";
 import { pollingVectors } from "./raw/polling.mjs";
 import { profiles } from "./raw/profiles.mjs";
 import { socketioVectors } from "./raw/socketio.mjs";
+import { upgradeVectors } from "./raw/upgrade.mjs";
 import { websocketVectors } from "./raw/websocket.mjs";
 
 const { values: options, positionals } = parseArgs({
@@ -49,7 +50,8 @@ function reasonToSkip(vector) {
 
 function chosenVectors() {
   if (options.profile === undefined) {
-    return [...httpVectors, ...http11Vectors, ...pollingVectors, ...websocketVectors, ...socketioVectors];
+    const http = [...httpVectors, ...http11Vectors];
+    return [...http, ...pollingVectors, ...websocketVectors, ...upgradeVectors, ...socketioVectors];
   }
   const profile = profiles[options.profile];
   if (!profile) throw new Error(`no such profile: ${options.profile}`);

@@ -5,6 +5,7 @@ import { assertMatch } from "../lib/check.mjs";
 import { once } from "../lib/http.mjs";
 import { PollingSession } from "../lib/polling.mjs";
 import { RawWebSocket, upgradeHeaders } from "../lib/ws.mjs";
+import { timingProfiles } from "./timing.mjs";
 
 const POLLING = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET = "/socket.io/?EIO=4&transport=websocket";
@@ -173,4 +174,5 @@ export const profiles = {
     flags: ["--cors-origin", "https://a.com", "--cors-origin", "https://c.com", "--cors-credentials"],
     vectors: corsList,
   },
+  ...timingProfiles,
 };

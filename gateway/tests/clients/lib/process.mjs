@@ -1,0 +1,48 @@
+// Starting and ending a server that says `listening on http://…` when it is ready.
+
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { deferred, within } from "./check.mjs";
+
+const SUITE = dirname(dirname(fileURLToPath(import.meta.url)));
+const START_MS = 20_000;
+const STOP_MS = 15_000;
+const READY = /listening on (http:\/\/[^\s/]+)/;
+
+/** Starts `command` (a list) and waits for its address. */
+export async function startServer([program, ...args]) {
+  const child = spawn(program, args, { cwd: SUITE, stdio: ["ignore", "pipe", "inherit"] });
+  const ready = deferred();
+  const exited = deferred();
+  child.once("error", ready.reject);
+  child.once("exit", (code, signal) => {
+    ready.reject(new Error(`the server ended before it was ready: ${code ?? signal}`));
+    exited.resolve(code);
+  });
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const [, url] = READY.exec(line) ?? [];
+    if (url) ready.resolve(url);
+  });
+  const url = await within(START_MS, "starting the server", ready.promise);
+  return { url, child, exited: exited.promise };
+}
+
+/** Ends it by its pid, with SIGTERM, and SIGKILL if it does not listen. Returns its exit code. */
+export async function stopServer({ child, exited }, signal = "SIGTERM") {
+  child.kill(signal);
+  try {
+    return await within(STOP_MS, "stopping the server", exited);
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  }
+}
+
+/** Runs a script of the suite to its end, its output shown. Returns its exit code. */
+export function run(program, args) {
+  const done = deferred();
+  spawn(program, args, { cwd: SUITE, stdio: "inherit" }).once("exit", (code) => done.resolve(code ?? 1));
+  return done.promise;
+}
