@@ -164,10 +164,10 @@ impl Builder {
         let Self { config, make_app, assets, bare_endpoints } = self;
         let open_files = raise_open_files()?;
         tracing::debug!(open_files, "limit of file descriptors");
-        let listeners = Listeners::bind(&config.listen, config.cores.len())?;
+        let shards = u16::try_from(config.cores.len()).expect("the configuration limits the cores");
+        let listeners = Listeners::bind(&config.listen, shards)?;
         let addresses = listeners.addresses().to_vec();
         let clock = Clock::start();
-        let shards = u16::try_from(config.cores.len()).expect("the configuration limits the cores");
         let setup = ShardSetup {
             index: ShardIndex(0),
             shards,
@@ -186,15 +186,7 @@ impl Builder {
         let driver = if config.require_io_uring { DriverChoice::RequireIoUring } else { DriverChoice::Auto };
         let connections_max = config.max_connections.map_or(usize::MAX, |most| most as usize);
         let cpus = config.cores.clone();
-        let workers = spawn_workers(Setup {
-            workers: shards,
-            listeners,
-            driver,
-            connections_max,
-            cpus,
-            clock,
-            make_shard,
-        })?;
+        let workers = spawn_workers(Setup { listeners, driver, connections_max, cpus, clock, make_shard })?;
         if let Some(error) = workers.io_uring_refused() {
             tracing::warn!(%error, "the kernel refuses io_uring: running on epoll, a little slower");
         }

@@ -31,9 +31,7 @@ const FAREWELL_LAPS: usize = 16;
 
 /// What the workers need to start.
 pub struct Setup<F> {
-    /// Number of workers, at least 1.
-    pub workers: u16,
-    /// Sockets for as many workers.
+    /// What to listen on, and how many workers there are.
     pub listeners: Listeners,
     /// io_uring, epoll, or whichever works.
     pub driver: DriverChoice,
@@ -105,7 +103,8 @@ where
     F: Fn(ShardIndex) -> S + Send + Sync + 'static,
 {
     let (driver, refused) = setup.driver.decide().map_err(StartError::IoUringRefused)?;
-    let (mesh, mailboxes) = mesh(setup.workers).map_err(StartError::Shared)?;
+    let count = setup.listeners.workers();
+    let (mesh, mailboxes) = mesh(count).map_err(StartError::Shared)?;
     let admission = Arc::new(Admission::new(setup.connections_max));
     let make_shard = Arc::new(setup.make_shard);
     let (started, starts) = unbounded();

@@ -32,7 +32,7 @@ impl Listeners {
     /// Binds every address once per worker. Port 0 takes a free port, the same for all workers.
     ///
     /// An IPv6 address is that family only, so `0.0.0.0:80` and `[::]:80` can be given together.
-    pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Self, BindError> {
+    pub fn bind(addresses: &[SocketAddr], workers: u16) -> Result<Self, BindError> {
         let mut listeners =
             Self { addresses: Vec::new(), by_worker: (0..workers).map(|_| Vec::new()).collect() };
         for &address in addresses {
@@ -44,6 +44,11 @@ impl Listeners {
     /// The addresses in the order they were asked for, with the real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The number of workers they are for.
+    pub fn workers(&self) -> u16 {
+        u16::try_from(self.by_worker.len()).expect("it was a u16 when it was given")
     }
 
     /// Hands the sockets over, one list per worker.
@@ -95,7 +100,7 @@ mod tests {
     use super::*;
     use std::net::{TcpListener, TcpStream};
 
-    fn bind(addresses: &[&str], workers: usize) -> Result<Listeners, BindError> {
+    fn bind(addresses: &[&str], workers: u16) -> Result<Listeners, BindError> {
         let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
         Listeners::bind(&addresses, workers)
     }

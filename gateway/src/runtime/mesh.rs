@@ -95,12 +95,15 @@ pub(crate) struct Mailbox<M, C> {
     to_wake: Vec<ShardIndex>,
 }
 
+/// All mailboxes: from outside, and one by one for their owners.
+type Mailboxes<M, C> = (Mesh<M, C>, Vec<Mailbox<M, C>>);
+
 /// Makes the mailboxes of `cores` cores.
-pub(crate) fn mesh<M, C>(cores: u16) -> io::Result<(Mesh<M, C>, Vec<Mailbox<M, C>>)> {
+pub(crate) fn mesh<M, C>(cores: u16) -> io::Result<Mailboxes<M, C>> {
     mesh_with_capacity(cores, MAILBOX_PARCELS)
 }
 
-fn mesh_with_capacity<M, C>(cores: u16, capacity: usize) -> io::Result<(Mesh<M, C>, Vec<Mailbox<M, C>>)> {
+fn mesh_with_capacity<M, C>(cores: u16, capacity: usize) -> io::Result<Mailboxes<M, C>> {
     let mut doors = Vec::new();
     let mut receivers = Vec::new();
     for _ in 0..cores {
@@ -283,8 +286,10 @@ mod tests {
     type TestMailbox = Mailbox<u64, ()>;
 
     fn message(parcel: Parcel<u64, ()>) -> u64 {
-        let Parcel::Message(number) = parcel else { panic!("only messages were sent") };
-        number
+        match parcel {
+            Parcel::Message(number) => number,
+            other => panic!("only messages were sent, not {other:?}"),
+        }
     }
 
     /// Sleeps as a worker does.

@@ -1,7 +1,7 @@
 //! One core's loop and everything it stands on: the only place in the gateway with `unsafe`.
 //!
-//! [`engine`] is the loop. It drives a [`Driven`] machine (a shard), learns from a [`poller`] which streams are
-//! ready, and talks to the other cores through the [`mesh`]. monoio owns the thread: [`park`] is where it sleeps.
+//! `engine` is the loop. It drives a [`Driven`] machine (a shard), learns from a `poller` which streams are
+//! ready, and talks to the other cores through the `mesh`. monoio owns the thread: `park` is where it sleeps.
 
 pub(crate) mod clock;
 pub(crate) mod driven;

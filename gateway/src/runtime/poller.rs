@@ -98,6 +98,7 @@ pub(crate) struct Event {
 }
 
 /// Readiness of many streams, one timer and one wake-up eventfd.
+#[expect(clippy::large_enum_variant, reason = "there is one per core, and every event goes through it")]
 pub(crate) enum Poller {
     Ring(Ring),
     Epoll(Epoll),

@@ -20,6 +20,11 @@ const SUBMISSIONS: u32 = 4096;
 /// Completions the kernel can hand over at once. When there are more, the kernel keeps the rest.
 const COMPLETIONS: u32 = 16_384;
 
+/// Events for one pass of the engine.
+const BATCH: usize = 512;
+/// What the kernel runs per enter (`IO_LOCAL_TW_DEFAULT_MAX`).
+const COMPLETIONS_PER_ENTER: usize = 20;
+
 pub(crate) struct Ring {
     ring: IoUring,
     wake: OwnedFd,
@@ -68,12 +73,20 @@ impl Ring {
         self.push(&cancel.user_data(Token::NOTHING.to_bits()).flags(Flags::SKIP_SUCCESS))
     }
 
+    /// Takes what there is, up to about [`BATCH`]: the more events one pass sees, the more of what they cause
+    /// leaves in the same write.
     pub(crate) fn collect(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
-        if self.needs_kernel() {
-            self.enter()?;
+        // One enter runs about twenty deferred completions, and the kernel says when there are more.
+        for _ in 0..BATCH / COMPLETIONS_PER_ENTER {
+            if self.needs_kernel() {
+                self.enter()?;
+            }
+            events.append(&mut self.early);
+            events.extend(self.ring.completion().map(|completion| to_event(&completion)));
+            if events.len() >= BATCH || !self.ring.submission().taskrun() {
+                break;
+            }
         }
-        events.append(&mut self.early);
-        events.extend(self.ring.completion().map(|completion| to_event(&completion)));
         Ok(())
     }
 
@@ -91,8 +104,6 @@ impl Ring {
     }
 
     /// Whether there is something to submit, or something that only an enter makes visible.
-    ///
-    /// One enter runs about twenty deferred completions; the kernel leaves the flag set when there are more.
     fn needs_kernel(&mut self) -> bool {
         let submissions = self.ring.submission();
         !submissions.is_empty() || submissions.taskrun() || submissions.cq_overflow()

@@ -134,7 +134,8 @@ mod tests {
         let mut queue = WriteQueue::default();
         let mut expected = Vec::new();
         for index in 0..count {
-            let segment: Vec<u8> = (0..bytes).map(|byte| (index * 7 + byte) as u8).collect();
+            let segment: Vec<u8> =
+                (0..bytes).map(|byte| u8::try_from((index * 7 + byte) % 256).unwrap()).collect();
             expected.extend_from_slice(&segment);
             queue.push(Bytes::from(segment));
         }

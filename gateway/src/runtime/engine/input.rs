@@ -13,7 +13,9 @@ use tidegate_core::shard::{Reading, StreamEnd};
 use tidegate_core::time::Instant;
 
 /// Reads of one stream before it is the next one's turn: 256 KiB.
-const READS_PER_PASS: usize = 4;
+const READS_PER_STREAM: usize = 4;
+/// Streams read before what they caused is written.
+const STREAMS_PER_PASS: usize = 512;
 
 impl<S: Driven> Engine<S> {
     /// Handles what lies in the mailbox now. Returns how much that was.
@@ -97,13 +99,13 @@ impl<S: Driven> Engine<S> {
         }
     }
 
-    /// Gives every stream that stands in line a share of reads. Returns how many reads that were.
+    /// Gives the first streams in line a share of reads each. Returns how many reads that were.
     pub(super) fn read_streams(&mut self, now: Instant) -> io::Result<usize> {
-        if self.mailbox.waiting() > 0 {
+        if self.mailbox.waiting() > 0 || self.writes_left {
             return Ok(0);
         }
         let mut reads = 0;
-        for _ in 0..self.readable.len() {
+        for _ in 0..self.readable.len().min(STREAMS_PER_PASS) {
             let Some(id) = self.readable.pop_front() else { break };
             reads += self.read_stream(now, id)?;
         }
@@ -112,7 +114,7 @@ impl<S: Driven> Engine<S> {
 
     /// Reads until the kernel has no more, the shard wants no more, or the share is used up.
     fn read_stream(&mut self, now: Instant, id: StreamId) -> io::Result<usize> {
-        for reads in 0..READS_PER_PASS {
+        for reads in 0..READS_PER_STREAM {
             let Some(stream) = self.streams.get(id) else { return Ok(reads) };
             stream.queued = false;
             if stream.input != Input::Open {
@@ -148,6 +150,6 @@ impl<S: Driven> Engine<S> {
             }
         }
         self.line_up(id);
-        Ok(READS_PER_PASS)
+        Ok(READS_PER_STREAM)
     }
 }

@@ -93,6 +93,8 @@ pub(crate) struct Engine<S: Driven> {
     readable: VecDeque<StreamId>,
     /// Connections whose write went on too long, to be continued.
     unfinished: Vec<ConnKey>,
+    /// The shard has more to write than one pass does.
+    writes_left: bool,
     /// Reads of all streams go through this one buffer.
     buffer: Box<[u8]>,
     scratch: Box<[u8]>,
@@ -136,6 +138,7 @@ impl<S: Driven> Engine<S> {
             streams: Streams::default(),
             readable: VecDeque::new(),
             unfinished: Vec::new(),
+            writes_left: false,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             events: Vec::new(),
