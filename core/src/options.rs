@@ -46,6 +46,8 @@ pub struct Options {
     pub http: HttpTimeouts,
     /// Accepted CONNECTs waiting for an application's verdict, per session.
     pub max_namespaces: u16,
+    /// Bytes of unfinished requests and messages of the whole process, spread evenly over its shards.
+    pub input_bytes_max: u32,
     /// Sessions of the whole process, spread evenly over its shards; more handshakes are answered with 503.
     pub max_sessions: u32,
 }
@@ -68,6 +70,7 @@ impl Default for Options {
             http_compression_threshold: Some(1024),
             http: HttpTimeouts::default(),
             max_namespaces: 1024,
+            input_bytes_max: 512 << 20,
             max_sessions: 1_000_000,
         }
     }

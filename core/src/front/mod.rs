@@ -32,6 +32,8 @@ pub struct Conn {
     pub out: WriteQueue,
     /// Bytes from the client that wait for the rest of a head, or for the answer to an earlier request.
     pub input: Vec<u8>,
+    /// Bytes of unfinished input that the shard has counted for it.
+    pub counted_bytes: usize,
     /// What its bytes mean.
     pub role: Role,
     /// When something about it must have happened.
@@ -191,6 +193,7 @@ impl Conn {
             peer,
             out: WriteQueue::default(),
             input: Vec::new(),
+            counted_bytes: 0,
             role: Role::Http(Http::default()),
             deadline: Some(deadline),
             armed: Armed::default(),

@@ -90,6 +90,8 @@ pub struct Session {
     pub post: Option<RequestRef>,
     /// Socket.IO packets in the making.
     pub decoder: Decoder,
+    /// Bytes of `decoder` that the shard has counted.
+    pub counted_bytes: usize,
     /// Its sockets.
     pub sockets: SmallVec<[Membership; 1]>,
     /// Its first request.

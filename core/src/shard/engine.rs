@@ -369,6 +369,7 @@ impl Core {
 
     fn move_conn(&mut self, key: Key, to: ShardIndex, upgrade: Upgrade) {
         let Some(conn) = self.conns.remove(key) else { return };
+        self.forget_conn_input(&conn);
         let moved = Box::new(MovedConnection { peer: conn.peer, out: conn.out, input: Vec::new(), upgrade });
         self.actions.push_back(Action::Move { conn: key, stream: conn.stream, to, moved });
     }

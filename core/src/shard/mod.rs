@@ -18,6 +18,7 @@ mod closing;
 mod engine;
 mod fanout;
 mod http;
+mod input;
 mod io;
 mod message;
 mod namespaces;
@@ -179,6 +180,7 @@ impl Shard {
             Some(Role::WebSocket(_)) => self.websocket_bytes(key, bytes),
             Some(Role::Leaving) | None => {}
         }
+        self.core.count_conn_input(key);
         self.settle();
         match self.core.conns.get(key) {
             None => Reading::Closed,
@@ -291,6 +293,7 @@ impl Shard {
         stats.sockets = self.core.hub.joined() as u64;
         stats.namespaces = self.core.hub.namespaces() as u64;
         stats.rooms = self.core.hub.rooms() as u64;
+        stats.input_bytes = self.core.input_bytes as u64;
         stats.mailbox_backlog = self.core.messages.len() as u64;
         let in_conns: usize = self.core.conns.iter().map(|(_, conn)| conn.out.bytes()).sum();
         let in_sessions: usize = self.core.sessions.iter().map(|(_, session)| session.outbox.bytes()).sum();

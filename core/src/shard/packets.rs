@@ -57,7 +57,7 @@ impl Shard {
         }
         match session.decoder.text(text) {
             Ok(Some(packet)) => self.packet(key, &packet),
-            Ok(None) => {}
+            Ok(None) => self.core.count_session_input(key),
             Err(error) => self.core.undecodable(key, error),
         }
     }
@@ -69,8 +69,11 @@ impl Shard {
             return self.core.send_packet(key, payload::Packet::binary(bytes));
         }
         match session.decoder.binary(bytes, limit) {
-            Ok(Some(assembled)) => self.packet(key, &assembled.packet()),
-            Ok(None) => {}
+            Ok(Some(assembled)) => {
+                self.core.count_session_input(key);
+                self.packet(key, &assembled.packet());
+            }
+            Ok(None) => self.core.count_session_input(key),
             Err(error) => self.core.undecodable(key, error),
         }
     }

@@ -104,6 +104,7 @@ impl Core {
             poll: None,
             post: None,
             decoder: Decoder::new(),
+            counted_bytes: 0,
             sockets: SmallVec::new(),
             handshake: Arc::new(handshake),
             connect_deadline: (layer == Layer::SocketIo).then(|| self.now + connect_timeout),
@@ -340,6 +341,7 @@ impl Core {
     /// Forgets a session whose application side is gone already.
     pub(super) fn remove_session(&mut self, key: Key) {
         let Some(mut session) = self.sessions.remove(key) else { return };
+        self.forget_session_input(&session);
         self.by_sid.remove(&session.id);
         if session.state == State::WebSocket {
             self.stats.sessions_websocket -= 1;

@@ -80,6 +80,8 @@ pub(super) struct Settings {
     pub(super) websocket: ws::Limits,
     /// This shard's share of the sessions.
     pub(super) sessions_max: usize,
+    /// This shard's share of the unfinished input, in bytes.
+    pub(super) input_bytes_max: usize,
 }
 
 impl Settings {
@@ -96,6 +98,7 @@ impl Settings {
                 message_bytes_max: options.max_payload as usize,
                 fragments_max: options.max_fragments,
             },
+            input_bytes_max: options.input_bytes_max.div_ceil(u32::from(shards.max(1))) as usize,
             sessions_max: options.max_sessions.div_ceil(u32::from(shards.max(1))) as usize,
             options,
         }
@@ -150,6 +153,8 @@ pub(super) struct Core {
     pub(super) doomed: Vec<Key>,
     /// Sessions that have lost a socket in this tick.
     pub(super) left: Vec<Key>,
+    /// Bytes of unfinished input, over all connections and sessions.
+    pub(super) input_bytes: usize,
     /// Reused by broadcasts.
     pub(super) selected: Vec<u32>,
     pub(super) stats: Stats,
@@ -185,6 +190,7 @@ impl Core {
             resumable: Vec::new(),
             doomed: Vec::new(),
             left: Vec::new(),
+            input_bytes: 0,
             selected: Vec::new(),
             stats: Stats::default(),
         }
@@ -342,6 +348,7 @@ impl Core {
     /// Ends a connection at once. What was queued is lost.
     pub(super) fn drop_conn(&mut self, key: Key) {
         if let Some(conn) = self.conns.remove(key) {
+            self.forget_conn_input(&conn);
             self.actions.push_back(Action::Close { conn: key, stream: conn.stream });
         }
     }

@@ -47,6 +47,10 @@ pub struct Stats {
     pub deliveries: u64,
     /// Volatile packets dropped because the transport was not ready.
     pub volatile_dropped: u64,
+    /// Bytes of unfinished requests and messages held now.
+    pub input_bytes: u64,
+    /// Connections and sessions ended because all together held too much of those.
+    pub input_refused: u64,
     /// Bytes queued towards clients now.
     pub outbox_bytes: u64,
     /// Messages to other shards that wait here because a mailbox is full.

@@ -162,6 +162,8 @@ impl Server {
             total.requests_forwarded += stats.requests_forwarded;
             total.volatile_dropped += stats.volatile_dropped;
             total.events_in += stats.events_in;
+            total.input_bytes += stats.input_bytes;
+            total.input_refused += stats.input_refused;
             for (sum, count) in total.sessions_closed.iter_mut().zip(stats.sessions_closed) {
                 *sum += count;
             }

@@ -3,6 +3,7 @@
 use crate::support::Server;
 use crate::support::http::{get, with_fields};
 use crate::support::polling::Polling;
+use crate::support::websocket::{WebSocket, frame};
 
 const HANDSHAKE: &str = "/socket.io/?EIO=4&transport=polling";
 
@@ -47,4 +48,41 @@ fn handshakes_beyond_the_limit_of_sessions_are_put_off_and_served_again_later() 
     assert_eq!(server.request(get(HANDSHAKE)).summary(), "503");
     first.post("1");
     assert!(server.request(get(HANDSHAKE)).summary().starts_with("200 0{"));
+}
+
+#[test]
+fn what_clients_begin_and_do_not_finish_is_bounded_over_all_of_them() {
+    let server = Server::with(|options| options.input_bytes_max = 50_000);
+    let victim = WebSocket::joined(&server);
+    let hoarders: Vec<_> = (0..10)
+        .map(|_| {
+            let hoarder = WebSocket::joined(&server);
+            // A message of 20 000 bytes, half of which comes.
+            let frame = frame(0x81, &[b'x'; 20_000]);
+            hoarder.conn.send(&frame[..10_000]);
+            hoarder
+        })
+        .collect();
+    let alive = hoarders.iter().filter(|hoarder| !hoarder.conn.is_closed()).count();
+    assert!((1..=5).contains(&alive), "{alive} of 10 are left");
+    assert!(server.stats().input_bytes <= 50_000);
+    assert_eq!(server.stats().input_refused, 10 - alive as u64);
+    assert_eq!(victim.say(r#"420["echo",1]"#), ["430[1]"]);
+    for hoarder in &hoarders {
+        hoarder.conn.reset();
+    }
+    assert_eq!(server.stats().input_bytes, 0);
+}
+
+#[test]
+fn attachments_that_wait_for_the_last_one_are_counted_too() {
+    let server = Server::with(|options| options.input_bytes_max = 50_000);
+    let client = WebSocket::joined(&server);
+    client.send(r#"453-["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1},{"_placeholder":true,"num":2}]"#);
+    client.conn.send(frame(0x82, &[0; 30_000]));
+    assert!(!client.conn.is_closed());
+    client.conn.send(frame(0x82, &[0; 30_000]));
+    assert_eq!(server.closed(), ["transport_error"]);
+    client.conn.reset();
+    assert_eq!(server.stats().input_bytes, 0);
 }

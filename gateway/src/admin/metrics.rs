@@ -93,6 +93,15 @@ const SIMPLE: &[Simple] = &[
         "Volatile packets dropped: the transport was not ready.",
         |r| r.stats.volatile_dropped,
     ),
+    ("tidegate_input_bytes", Gauge, "Bytes of unfinished requests and messages now.", |r| {
+        r.stats.input_bytes
+    }),
+    (
+        "tidegate_input_refused_total",
+        Counter,
+        "Clients sent away because all together held too many bytes of those.",
+        |r| r.stats.input_refused,
+    ),
     ("tidegate_outbox_bytes", Gauge, "Bytes that wait for clients now.", |r| r.stats.outbox_bytes),
     ("tidegate_mailbox_depth", Gauge, "Messages from other cores that wait here now.", |r| r.mailbox_depth),
     ("tidegate_mailbox_backlog", Gauge, "Messages to other cores that wait here: a mailbox is full.", |r| {

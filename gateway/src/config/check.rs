@@ -56,6 +56,7 @@ fn read_options(reader: &mut Reader<'_>) -> Options {
         max_payload: reader.one("socket_io.max_http_buffer_size", units::bytes),
         max_fragments: reader.one("limits.max_fragments", parse::number),
         outbox_bytes_max: reader.one("limits.outbox_bytes", units::bytes),
+        input_bytes_max: reader.one("limits.input_bytes", units::bytes),
         cors: read_cors(reader),
         cookie: reader.one("socket_io.cookie", parse::cookie),
         http_compression_threshold: compress.then_some(threshold),

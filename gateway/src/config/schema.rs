@@ -242,6 +242,11 @@ pub const SETTINGS: &[Setting] = &[
         Text("1MiB"),
         "Most bytes that wait for one client; beyond it the client is closed as a slow consumer",
     ),
+    unflagged(
+        "limits.input_bytes",
+        Text("512MiB"),
+        "Most bytes of unfinished requests and messages, in the whole process; who exceeds it is sent away",
+    ),
     flagged(
         "limits.max_fragments",
         "--max-fragments",
