@@ -44,10 +44,12 @@ impl ShardSet {
 pub struct Interest {
     namespaces: HashMap<Name, ShardSet>,
     rooms: HashMap<Name, HashMap<Name, ShardSet>>,
+    /// Shards that are about to get members because we asked for it, once for each request on its way.
+    expected: HashMap<Option<Name>, Vec<ShardIndex>>,
 }
 
 impl Interest {
-    /// Notes what `shard` said (or what we know that it is about to say).
+    /// Notes what `shard` said.
     pub fn set(&mut self, shard: ShardIndex, namespace: &Name, room: Option<&Name>, wanted: bool) {
         let Some(room) = room else {
             note(&mut self.namespaces, namespace, shard, wanted);
@@ -60,14 +62,45 @@ impl Interest {
         }
     }
 
+    /// Notes that `shard` has been asked to put sockets into a room (`None`: to let a socket in).
+    ///
+    /// A broadcast that follows has to reach them, so until [`Self::done`] the shard counts as one with members,
+    /// in whatever namespace: we may not know in which the sockets are.
+    pub fn expect(&mut self, shard: ShardIndex, room: Option<&Name>) {
+        self.expected.entry(room.cloned()).or_default().push(shard);
+    }
+
+    /// Notes that `shard` has done that, and has said before whether it got members.
+    pub fn done(&mut self, shard: ShardIndex, room: Option<&Name>) {
+        let room = room.cloned();
+        let Some(shards) = self.expected.get_mut(&room) else { return };
+        if let Some(place) = shards.iter().position(|&other| other == shard) {
+            shards.swap_remove(place);
+        }
+        if shards.is_empty() {
+            self.expected.remove(&room);
+        }
+    }
+
     /// Shards with members of the namespace.
     pub fn of_namespace(&self, namespace: &str) -> ShardSet {
-        self.namespaces.get(namespace).copied().unwrap_or_default()
+        self.namespaces.get(namespace).copied().unwrap_or_default().union(self.expected(None))
     }
 
     /// Shards with members of the room.
     pub fn of_room(&self, namespace: &str, room: &str) -> ShardSet {
-        self.rooms.get(namespace).and_then(|rooms| rooms.get(room)).copied().unwrap_or_default()
+        let known = self.rooms.get(namespace).and_then(|rooms| rooms.get(room));
+        known.copied().unwrap_or_default().union(self.expected(Some(room)))
+    }
+
+    fn expected(&self, room: Option<&str>) -> ShardSet {
+        let mut set = ShardSet::default();
+        if !self.expected.is_empty()
+            && let Some(shards) = self.expected.get(&room.map(Name::from))
+        {
+            shards.iter().for_each(|&shard| set.set(shard, true));
+        }
+        set
     }
 }
 
@@ -96,5 +129,25 @@ mod tests {
         interest.set(ShardIndex(3), &namespace, Some(&room), false);
         assert!(interest.of_room("/", "blue").is_empty());
         assert!(interest.rooms.is_empty());
+    }
+
+    #[test]
+    fn what_has_been_asked_for_counts_until_it_is_done() {
+        let mut interest = Interest::default();
+        let room: Name = "blue".into();
+        let shards = |set: ShardSet| set.iter().map(|shard| shard.0).collect::<Vec<_>>();
+        interest.expect(ShardIndex(1), Some(&room));
+        interest.expect(ShardIndex(1), Some(&room));
+        interest.expect(ShardIndex(2), None);
+        assert_eq!(shards(interest.of_room("/any", "blue")), [1]);
+        assert_eq!(shards(interest.of_namespace("/any")), [2]);
+        interest.done(ShardIndex(1), Some(&room));
+        // What the shard said before it got the request changes nothing.
+        interest.set(ShardIndex(1), &"/any".into(), Some(&room), false);
+        assert_eq!(shards(interest.of_room("/any", "blue")), [1]);
+        interest.done(ShardIndex(1), Some(&room));
+        interest.done(ShardIndex(2), None);
+        assert!(interest.of_room("/any", "blue").is_empty());
+        assert!(interest.expected.is_empty());
     }
 }

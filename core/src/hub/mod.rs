@@ -261,12 +261,6 @@ impl Hub {
         socket.rooms.iter().map(|membership| Arc::clone(&namespace.room(membership.room).name)).collect()
     }
 
-    /// Whether any socket here is in the room (a socket's own room does not count).
-    pub fn has_room(&self, namespace: &str, room: &str) -> bool {
-        let Some(&number) = self.names.get(namespace) else { return false };
-        self.namespaces[number as usize].find_room(room).is_some()
-    }
-
     /// Collects the places of all joined sockets in the union of `rooms` (none: the whole namespace) that are
     /// in no room of `except`; each once.
     pub fn select(&mut self, namespace: &str, rooms: &[String], except: &[String], found: &mut Vec<u32>) {

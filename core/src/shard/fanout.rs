@@ -4,7 +4,6 @@ use super::app::{BroadcastAcks, Flags, Selector, SocketInfo, Ticket};
 use super::message::{Broadcast, BroadcastContent, Content, Part, SelectorAction, SelectorRequest};
 use super::state::{Call, Collection, Core, Due};
 use crate::arena::Key;
-use crate::hub::Name;
 use crate::hub::interest::ShardSet;
 use crate::id::{Id, ShardIndex};
 use crate::payload::{Packet, Parcel};
@@ -186,12 +185,10 @@ impl Core {
     /// Does something to every socket of a selector, on all shards.
     pub(super) fn for_all(&mut self, selector: &Selector, action: &SelectorAction) {
         for shard in self.other_shards() {
-            if let SelectorAction::Join(rooms) = action {
-                // Until that shard says otherwise, a broadcast that follows has to reach it.
-                let namespace = Name::from(selector.namespace.as_str());
-                for room in rooms {
-                    self.interest.set(shard, &namespace, Some(room), true);
-                }
+            if let SelectorAction::Join(rooms) = action
+                && !rooms.is_empty()
+            {
+                self.expect_joins(shard, rooms);
             }
             let request =
                 SelectorRequest { from: self.index, selector: selector.clone(), action: action.clone() };
@@ -218,7 +215,9 @@ impl Core {
                 for &socket in &sockets {
                     rooms.iter().for_each(|room| self.hub.join(socket, room));
                 }
-                self.deny_interest(&selector.namespace, rooms, from);
+                if from != self.index && !rooms.is_empty() {
+                    self.report_joins(from, rooms.as_slice().into());
+                }
             }
             SelectorAction::Leave(rooms) => {
                 for &socket in &sockets {
@@ -231,23 +230,6 @@ impl Core {
             SelectorAction::Fetch { collection } => {
                 let infos = sockets.into_iter().filter_map(|socket| self.socket_info(socket)).collect();
                 self.report((from, *collection), Part::Sockets(infos));
-            }
-        }
-    }
-
-    /// Corrects a shard that assumed members here after having asked for joins that did not happen.
-    pub(super) fn deny_interest(&mut self, namespace: &str, rooms: &[Name], to: ShardIndex) {
-        if to == self.index {
-            return;
-        }
-        for room in rooms {
-            if !self.hub.has_room(namespace, room) {
-                let change = crate::hub::InterestChange {
-                    namespace: namespace.into(),
-                    room: Some(Name::clone(room)),
-                    wanted: false,
-                };
-                self.tell(to, Content::Interest { from: self.index, change: Box::new(change) });
             }
         }
     }

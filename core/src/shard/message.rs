@@ -41,6 +41,9 @@ pub(super) enum Content {
     Broadcast(Arc<Broadcast>),
     /// Whether the sender has members somewhere.
     Interest { from: ShardIndex, change: Box<InterestChange> },
+    /// The sender has put sockets into these rooms, as it was told (none: it has let a socket in), and has said
+    /// before this what interest followed.
+    Joined { from: ShardIndex, rooms: Box<[Name]> },
     /// Do something to the receiver's sockets of a selector.
     Select(Box<SelectorRequest>),
     /// Do something to one of the receiver's sockets.

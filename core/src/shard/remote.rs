@@ -26,6 +26,7 @@ impl Shard {
             Content::Interest { from, change } => {
                 self.core.interest.set(from, &change.namespace, change.room.as_ref(), change.wanted);
             }
+            Content::Joined { from, rooms } => self.core.joins_done(from, &rooms),
             Content::Select(request) => {
                 self.core.apply(&request.selector, &request.action, request.from);
             }
@@ -48,6 +49,11 @@ impl Core {
     /// Has another shard do something to one of its sockets.
     pub(super) fn command_remote(&mut self, socket: SocketKey, command: Command) {
         if socket.shard.0 < self.shards {
+            match &command {
+                Command::Join(room) => self.expect_joins(socket.shard, std::slice::from_ref(room)),
+                Command::Accept => self.expect_joins(socket.shard, &[]),
+                _ => {}
+            }
             let content = Content::Command { from: self.index, socket, command: Box::new(command) };
             self.tell(socket.shard, content);
         }
@@ -67,13 +73,14 @@ impl Core {
             Command::Reply { ack, args } => self.reply(socket, ack, args.as_ref()),
             Command::Join(room) => {
                 self.hub.join(socket, &room);
-                if let Some(namespace) = self.hub.namespace_of(socket).map(Name::clone) {
-                    self.deny_interest(&namespace, &[room], from);
-                }
+                self.report_joins(from, [room].into());
             }
             Command::Leave(room) => self.hub.leave(socket, &room),
             Command::Disconnect { close } => self.disconnect(socket, close),
-            Command::Accept => self.accept(socket),
+            Command::Accept => {
+                self.accept(socket);
+                self.report_joins(from, [].into());
+            }
             Command::Reject(rejection) => self.reject(socket, &rejection),
             Command::SetData(data) => {
                 if let Some(socket) = self.hub.get_mut(socket) {
@@ -119,6 +126,27 @@ impl Core {
         let Some(namespace) = self.hub.namespace_of(socket) else { return };
         let parcel = encode::ack(namespace, ack, args);
         self.send(session, parcel, false);
+    }
+
+    /// `shard` is about to be told to put sockets into rooms (none: to let a socket in).
+    pub(super) fn expect_joins(&mut self, shard: ShardIndex, rooms: &[Name]) {
+        if rooms.is_empty() {
+            self.interest.expect(shard, None);
+        }
+        rooms.iter().for_each(|room| self.interest.expect(shard, Some(room)));
+    }
+
+    fn joins_done(&mut self, shard: ShardIndex, rooms: &[Name]) {
+        if rooms.is_empty() {
+            self.interest.done(shard, None);
+        }
+        rooms.iter().for_each(|room| self.interest.done(shard, Some(room)));
+    }
+
+    /// This shard has done what `to` had told it to.
+    pub(super) fn report_joins(&mut self, to: ShardIndex, rooms: Box<[Name]>) {
+        self.publish_interest();
+        self.tell(to, Content::Joined { from: self.index, rooms });
     }
 
     /// Changes of this shard's members, for everybody else.
