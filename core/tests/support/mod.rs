@@ -80,6 +80,11 @@ impl Server {
         Self { world: Rc::new(RefCell::new(world)), shared, jobs: Rc::default() }
     }
 
+    /// How many shards there are.
+    pub(crate) fn shards(&self) -> u16 {
+        u16::try_from(self.world.borrow().nodes.len()).unwrap()
+    }
+
     /// A client opens a TCP connection, which shard 0 accepts.
     pub(crate) fn connect(&self) -> Conn {
         self.connect_to(0)
@@ -485,7 +490,7 @@ impl World {
     }
 
     fn act(&mut self, action: Action) {
-        let mut stream = |handle: StreamHandle| usize::try_from(handle.0).unwrap();
+        let stream = |handle: StreamHandle| usize::try_from(handle.0).unwrap();
         match action {
             Action::Close { stream: handle, .. } => {
                 let stream = &mut self.streams[stream(handle)];

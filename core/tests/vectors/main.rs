@@ -11,7 +11,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acks;
 mod bounds;
+mod broadcast;
 mod handshake;
 mod heartbeat;
 mod namespaces;
