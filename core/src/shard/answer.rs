@@ -25,6 +25,7 @@ impl Core {
             return;
         }
         exchange.is_answered = true;
+        exchange.skip_rest();
         if self.is_draining {
             exchange.reply = exchange.reply.closing();
         }

@@ -181,11 +181,11 @@ impl Shard {
     }
 
     fn body_complete(&mut self, key: Key) {
+        self.core.clear_deadline(key);
         let Some((request, exchange)) = self.core.exchange(key) else { return };
         let body = std::mem::replace(&mut exchange.body, Body::Done);
         match (body, exchange.subject) {
             (Body::Collect { bytes, .. }, Subject::Session(session)) => {
-                self.core.clear_deadline(key);
                 self.post_body(request, session, BodyArrival::Complete(bytes));
             }
             (Body::Collect { bytes, .. }, Subject::Echo) => {
@@ -193,10 +193,11 @@ impl Shard {
                 let mut out = Vec::new();
                 response::whole(&mut out, exchange.reply, StatusCode::OK, &[], &bytes);
                 self.core.push(key, out);
-                self.core.finish_exchange(key);
             }
-            _ => self.core.finish_exchange(key),
+            _ => {}
         }
+        // The answer may have been there before the body.
+        self.core.finish_exchange(key);
     }
 
     /// The body exceeds what a client may send: its session says so (413), and the rest is skipped.
