@@ -28,7 +28,7 @@ impl Core {
         }
     }
 
-    /// Has the driver read again where it had been told to stop.
+    /// Has the driver read again where it had been told to stop, once there is room.
     pub(super) fn resume_reading(&mut self, key: Key) {
         if let Some(conn) = self.conns.get_mut(key)
             && conn.is_paused
