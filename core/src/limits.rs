@@ -20,6 +20,8 @@ pub const HEADER_FIELDS_MAX: usize = 100;
 pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
 /// Bytes of a body that nobody wants, read so that the connection can serve another request.
 pub const SKIPPED_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of answers that a client has not read, beyond which its next request on that connection waits.
+pub const UNREAD_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a namespace name.
 pub const NAMESPACE_BYTES_MAX: usize = 1024;
 

@@ -11,7 +11,7 @@ use crate::http::cors::FieldList;
 use crate::http::{
     BodyDecoder, BodyLength, Coding, Cors, FieldStorage, Head, HeadError, Reply, Step, negotiate, response,
 };
-use crate::limits::{HEAD_BYTES_MAX, SKIPPED_BODY_BYTES_MAX};
+use crate::limits::{HEAD_BYTES_MAX, SKIPPED_BODY_BYTES_MAX, UNREAD_ANSWER_BYTES_MAX};
 use crate::session::RequestRef;
 use ::http::{HeaderName, HeaderValue, Method, StatusCode};
 
@@ -79,7 +79,7 @@ impl Shard {
         match http.exchange.as_deref_mut() {
             Some(Exchange { body: Body::Done, .. }) => Progress::Wait,
             Some(_) => self.body_step(key, input),
-            None if input.is_empty() => Progress::Wait,
+            None if input.is_empty() || conn.out.bytes() > UNREAD_ANSWER_BYTES_MAX => Progress::Wait,
             None => self.head_step(key, input),
         }
     }

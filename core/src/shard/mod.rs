@@ -244,8 +244,12 @@ impl Shard {
         let Some(conn) = self.core.conns.get_mut(key) else { return };
         conn.out.advance(count);
         if conn.out.is_empty() {
+            let waits = !conn.input.is_empty() || conn.is_paused;
             if conn.then != Then::GoOn {
                 self.core.written(key);
+            } else if waits {
+                self.core.resumable.push(key);
+                self.settle();
             }
             return;
         }
