@@ -353,11 +353,14 @@ impl Core {
         }
     }
 
-    /// Ends a connection once everything is written.
+    /// Ends a connection once everything is written. A client that reads has as long as between two requests.
     pub(super) fn finish_conn(&mut self, key: Key, then: Then) {
+        let deadline = self.now + self.settings.options.http.keep_alive;
         if let Some(conn) = self.conns.get_mut(key) {
             conn.then = then;
+            conn.deadline = Some(conn.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
             self.touch(key);
+            self.arm_conn(key);
         }
     }
 

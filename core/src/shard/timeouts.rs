@@ -6,7 +6,7 @@ use super::state::{Call, Core, Due};
 use crate::arena::Key;
 use crate::close::CloseReason;
 use crate::engine_io;
-use crate::front::Role;
+use crate::front::{Role, Then};
 use crate::session::state::State;
 use ::http::StatusCode;
 
@@ -45,8 +45,8 @@ impl Core {
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.deadline = None;
         let is_mid_request = match &conn.role {
-            Role::Http(http) => conn.head_started || http.exchange.is_some(),
-            Role::WebSocket(_) | Role::Leaving => false,
+            Role::Http(http) if conn.then == Then::GoOn => conn.head_started || http.exchange.is_some(),
+            Role::Http(_) | Role::WebSocket(_) | Role::Leaving => false,
         };
         if !is_mid_request {
             return self.stream_ended(key);
