@@ -50,6 +50,8 @@ pub struct Conn {
     pub head_started: bool,
     /// Whether the driver has been told to stop reading.
     pub is_paused: bool,
+    /// Whether the peer has sent FIN. What it asked for before may still be answered.
+    pub has_ended: bool,
     /// What happens once `out` is empty.
     pub then: Then,
 }
@@ -202,6 +204,7 @@ impl Conn {
             is_blocked: false,
             head_started: false,
             is_paused: false,
+            has_ended: false,
             then: Then::GoOn,
         }
     }

@@ -16,6 +16,7 @@ impl Core {
     /// Writes the response to a request, unless its connection is gone or it has been answered.
     pub(super) fn respond(&mut self, request: RequestRef, answer: Answer) {
         let Some(conn) = self.conns.get_mut(request.conn) else { return };
+        let is_last = self.is_draining || conn.has_ended;
         let Some(http) = conn.http().filter(|http| http.sequence == request.sequence) else { return };
         let Some(exchange) = http.exchange.as_deref_mut().filter(|exchange| !exchange.is_answered) else {
             return;
@@ -26,7 +27,7 @@ impl Core {
         }
         exchange.is_answered = true;
         exchange.skip_rest();
-        if self.is_draining {
+        if is_last {
             exchange.reply = exchange.reply.closing();
         }
         // The exchange is put back: its body may still be coming.

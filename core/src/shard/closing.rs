@@ -4,7 +4,7 @@ use super::state::{Call, Core};
 use super::{Action, StreamEnd};
 use crate::arena::Key;
 use crate::close::CloseReason;
-use crate::front::{Role, Then, WebSocketUser};
+use crate::front::{Body, Role, Subject, Then, WebSocketUser};
 use crate::limits::HEAD_BYTES_MAX;
 
 impl Core {
@@ -41,18 +41,31 @@ impl Core {
 
     /// The peer has closed its side, or the stream broke.
     pub(super) fn end_arrived(&mut self, key: Key, end: StreamEnd) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        conn.has_ended = true;
         let Some(conn) = self.conns.get(key) else { return };
+        let is_unread = !conn.out.is_empty();
         // A client that has sent its last request may still read the answer.
-        let has_last_word = match &conn.role {
-            Role::Http(http) => {
-                http.exchange.as_ref().is_none_or(|exchange| exchange.is_answered) && !conn.out.is_empty()
-            }
-            Role::WebSocket(_) | Role::Leaving => false,
+        let answer = match (&conn.role, end) {
+            (Role::Http(http), StreamEnd::Eof) => http.exchange.as_deref(),
+            _ => return self.stream_ended(key),
         };
-        if end == StreamEnd::Eof && has_last_word {
-            self.finish_conn(key, Then::Close);
-        } else {
-            self.stream_ended(key);
+        match answer {
+            Some(exchange) if exchange.is_answered => self.finish_conn(key, Then::Close),
+            None if is_unread => self.finish_conn(key, Then::Close),
+            Some(exchange) if matches!(exchange.body, Body::Done) && self.is_away(exchange.subject) => {
+                // The answer may be on its way; if it is not, nobody waits for it any more.
+                self.abandon_exchange(key);
+            }
+            _ => self.stream_ended(key),
+        }
+    }
+
+    /// Whether another shard answers a request.
+    fn is_away(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Session(id) => self.shard_of(id).is_some_and(|owner| owner != self.index),
+            Subject::Nothing | Subject::Echo => false,
         }
     }
 

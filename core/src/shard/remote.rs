@@ -3,7 +3,7 @@
 use super::Shard;
 use super::app::{Flags, SocketKey};
 use super::fanout::with_flags;
-use super::message::{Command, Content, Outcome};
+use super::message::{Answer, Command, Content, Outcome};
 use super::state::{Call, Core, Due};
 use crate::arena::Key;
 use crate::hub::Name;
@@ -20,7 +20,11 @@ impl Shard {
                 self.session_request_arrived(forwarded.request, forwarded.arrived);
             }
             Content::Body { request, session, body } => self.post_body_arrived(request, session, *body),
-            Content::Aborted { request, session } => self.core.request_aborted(request, session),
+            Content::Aborted { request, session } => {
+                self.core.request_aborted(request, session);
+                // Unless it has been answered, it never will be.
+                self.core.answer(request, Answer::Destroy);
+            }
             Content::Answer { request, answer } => self.core.respond(request, *answer),
             Content::Broadcast(broadcast) => self.core.broadcast_arrived(&broadcast),
             Content::Interest { from, change } => {

@@ -357,7 +357,8 @@ impl Core {
     pub(super) fn finish_conn(&mut self, key: Key, then: Then) {
         let deadline = self.now + self.settings.options.http.keep_alive;
         if let Some(conn) = self.conns.get_mut(key) {
-            conn.then = then;
+            // There is nobody left to wait for.
+            conn.then = if conn.has_ended { Then::Close } else { then };
             conn.deadline = Some(conn.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
             self.touch(key);
             self.arm_conn(key);
