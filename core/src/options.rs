@@ -38,6 +38,8 @@ pub struct Options {
     pub outbox_bytes_max: u32,
     /// CORS, if any header of it is to be sent.
     pub cors: Option<CorsOptions>,
+    /// An Engine.IO message that every new session gets right after the open packet (`initialPacket`).
+    pub initial_packet: Option<String>,
     /// Name of the cookie set on the polling handshake (attributes `Path=/; HttpOnly; SameSite=Lax`).
     pub cookie: Option<String>,
     /// Poll responses of at least this many bytes are compressed; `None` never compresses.
@@ -66,6 +68,7 @@ impl Default for Options {
             max_fragments: limits::FRAGMENTS_MAX,
             outbox_bytes_max: 1 << 20,
             cors: None,
+            initial_packet: None,
             cookie: None,
             http_compression_threshold: Some(1024),
             http: HttpTimeouts::default(),

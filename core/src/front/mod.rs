@@ -14,6 +14,7 @@ use crate::id::Id;
 use crate::time::Instant;
 use crate::timers::Armed;
 use crate::ws;
+use ::http::HeaderMap;
 use std::net::SocketAddr;
 use write_queue::WriteQueue;
 
@@ -95,8 +96,10 @@ pub struct Http {
 pub struct Exchange {
     /// Version, method and keep-alive.
     pub reply: Reply,
-    /// CORS fields of the response.
+    /// CORS fields of the response, whatever it is.
     pub fields: FieldList,
+    /// Fields of the application, for a response that is no refusal.
+    pub app_fields: HeaderMap,
     /// What a large enough poll response is compressed with.
     pub coding: Coding,
     /// What it is about.
@@ -174,8 +177,10 @@ pub struct Upgrade {
     pub is_origin_valid: bool,
     /// What the WebSocket handshake says: the accept key and the subprotocol, or what is wrong with it.
     pub accepted: Result<AcceptedUpgrade, ws::handshake::Refusal>,
-    /// CORS fields of the 101.
+    /// CORS fields of the response, whatever it is.
     pub fields: FieldList,
+    /// Fields of the application, for the 101.
+    pub app_fields: HeaderMap,
 }
 
 /// The values of a 101 response.

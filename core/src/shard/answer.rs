@@ -1,5 +1,6 @@
 //! From a session's answer to the bytes of an HTTP response, on the connection's own shard.
 
+use super::http::extend_fields;
 use super::message::Answer;
 use super::state::Core;
 use crate::arena::Key;
@@ -31,7 +32,10 @@ impl Core {
             exchange.reply = exchange.reply.closing();
         }
         // The exchange is put back: its body may still be coming.
-        let exchange = http.exchange.take().expect("it was there a moment ago");
+        let mut exchange = http.exchange.take().expect("it was there a moment ago");
+        if matches!(answer, Answer::Packets(_) | Answer::Ok) {
+            extend_fields(&mut exchange.fields, &exchange.app_fields);
+        }
         let mut out = Vec::new();
         self.write_answer(&mut out, &exchange, answer);
         if let Some(http) = self.conns.get_mut(request.conn).and_then(|conn| conn.http()) {

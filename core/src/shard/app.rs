@@ -6,9 +6,11 @@
 
 use super::Io;
 use crate::close::DisconnectReason;
+use crate::http::Fields;
 use crate::id::{Id, ShardIndex};
 use crate::session::handshake::Handshake;
 use crate::socket_io::{Args, ArgsRef, EventName};
+use ::http::HeaderMap;
 
 /// A socket (one client in one namespace), on any shard. Keys of sockets that are gone are never valid again:
 /// whatever is asked for them is ignored.
@@ -56,6 +58,17 @@ pub struct Connect<'a> {
     pub auth: &'a str,
     /// The first HTTP request of the session.
     pub handshake: &'a Handshake,
+}
+
+/// A request to the engine, as [`App::headers`] sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineRequest<'a> {
+    /// The raw request target, query included.
+    pub target: &'a str,
+    /// Its header fields.
+    pub fields: Fields<'a, 'a>,
+    /// Whether it opens a session; else it belongs to one.
+    pub opens_session: bool,
 }
 
 /// An event from a client.
@@ -136,6 +149,13 @@ pub trait App {
     fn allow_request(&mut self, handshake: &Handshake) -> Result<(), String> {
         let _ = handshake;
         Ok(())
+    }
+
+    /// Adds header fields to the engine's responses: to the 200 of a poll or a POST, and to the 101 of a
+    /// WebSocket (`initial_headers` and `headers` of the Node server). If the request is refused after all, they
+    /// are not sent. Fields that frame the message are ours, and left out.
+    fn headers(&mut self, request: &EngineRequest<'_>, fields: &mut HeaderMap) {
+        let _ = (request, fields);
     }
 
     /// Namespace middleware: a client asks to join. `socket` can be emitted to and can join rooms already.

@@ -1,7 +1,8 @@
 //! Requests to the engine (protocol.md 1.1 to 1.3): which shard they belong to, and what they start.
 
+use super::app::EngineRequest;
 use super::http::Progress;
-use super::message::{Answer, BodyArrival, Content, EngineRequest, ForwardedRequest, MovedConnection};
+use super::message::{Answer, BodyArrival, Content, ForwardedRequest, MovedConnection, SessionRequest};
 use super::routes::Route;
 use super::state::Core;
 use super::{Action, Shard};
@@ -17,7 +18,7 @@ use crate::id::{Id, ShardIndex};
 use crate::session::handshake::Handshake;
 use crate::session::{Layer, RequestRef};
 use crate::ws;
-use ::http::{HeaderName, HeaderValue, StatusCode, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 impl Shard {
     /// A request whose target is the engine's. `used` bytes of input were its head.
@@ -56,7 +57,8 @@ impl Shard {
         query: &EngineQuery,
         used: usize,
     ) -> Progress {
-        let exchange = self.core.engine_exchange(head, Subject::Nothing);
+        let mut exchange = self.core.engine_exchange(head, Subject::Nothing);
+        exchange.app_fields = self.app_fields(head, true);
         self.core.begin_exchange(key, head, exchange);
         let Some((request, _)) = self.core.exchange(key) else { return Progress::Gone };
         match self.check_handshake(key, head, query) {
@@ -104,6 +106,14 @@ impl Shard {
         Ok((action, handshake))
     }
 
+    /// What the application adds to the response.
+    fn app_fields(&mut self, head: &Head<'_, '_>, opens_session: bool) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        let request = EngineRequest { target: head.target, fields: head.fields, opens_session };
+        self.app.headers(&request, &mut fields);
+        fields
+    }
+
     /// A plain request of a session, which may live on another shard.
     fn session_request(
         &mut self,
@@ -120,10 +130,11 @@ impl Shard {
         let owner = self.core.owner_of(&query);
         let method = method_of(head);
         let mut exchange = self.core.engine_exchange(head, subject);
+        exchange.app_fields = self.app_fields(head, false);
         let (body, body_bytes) = self.core.body_at_hand(head, method, rest, &mut exchange);
         self.core.begin_exchange(key, head, exchange);
         let Some((request, _)) = self.core.exchange(key) else { return Progress::Gone };
-        let arrived = EngineRequest {
+        let arrived = SessionRequest {
             query,
             method,
             is_origin_valid: is_origin_valid(head),
@@ -141,7 +152,7 @@ impl Shard {
     }
 
     /// A plain request has reached the shard of its session.
-    pub(super) fn session_request_arrived(&mut self, request: RequestRef, arrived: EngineRequest) {
+    pub(super) fn session_request_arrived(&mut self, request: RequestRef, arrived: SessionRequest) {
         let (session, lookup) = self.core.look_up(&arrived.query);
         let checked = check(
             &Request {
@@ -187,6 +198,7 @@ impl Shard {
             is_origin_valid: is_origin_valid(head),
             accepted: accept(head),
             fields: self.core.cors_fields(head),
+            app_fields: self.app_fields(head, query.sid == SessionField::Absent),
             query,
         };
         if upgrade.query.sid == SessionField::Absent {
@@ -237,8 +249,13 @@ impl Shard {
     /// The conformance app's WebSocket that echoes.
     pub(super) fn bare_websocket(&mut self, key: Key, head: &Head<'_, '_>, used: usize) -> Progress {
         let query = EngineQuery::from_pairs(std::iter::empty::<(&str, &str)>());
-        let upgrade =
-            Upgrade { query, is_origin_valid: true, accepted: accept(head), fields: FieldList::new() };
+        let upgrade = Upgrade {
+            query,
+            is_origin_valid: true,
+            accepted: accept(head),
+            fields: FieldList::new(),
+            app_fields: HeaderMap::new(),
+        };
         if upgrade.accepted.is_err() {
             self.core.refuse_websocket(key, &upgrade);
             return Progress::Gone;

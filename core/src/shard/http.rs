@@ -13,7 +13,7 @@ use crate::http::{
 };
 use crate::limits::{HEAD_BYTES_MAX, SKIPPED_BODY_BYTES_MAX, UNREAD_ANSWER_BYTES_MAX};
 use crate::session::RequestRef;
-use ::http::{HeaderName, HeaderValue, Method, StatusCode};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 /// What one step over the input found.
 pub(super) enum Progress {
@@ -225,7 +225,7 @@ impl Exchange {
         let reply = Reply::to(head);
         let reply = if head.expect_continue { reply.closing() } else { reply };
         let coding = negotiate(head.fields.all("accept-encoding"), &Coding::POLLING);
-        Self { reply, fields, coding, subject, body, is_answered: false }
+        Self { reply, fields, app_fields: HeaderMap::new(), coding, subject, body, is_answered: false }
     }
 
     /// The body is wanted.
@@ -241,6 +241,11 @@ impl Exchange {
             self.body = Body::Skip { decoder: decoder.clone(), budget: SKIPPED_BODY_BYTES_MAX };
         }
     }
+}
+
+/// Adds the application's fields to ours.
+pub(super) fn extend_fields(fields: &mut FieldList, app_fields: &HeaderMap) {
+    fields.extend(app_fields.iter().map(|(name, value)| (name.clone(), value.clone())));
 }
 
 impl Core {

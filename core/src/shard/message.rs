@@ -58,12 +58,12 @@ pub(super) enum Content {
 #[derive(Debug)]
 pub(super) struct ForwardedRequest {
     pub(super) request: RequestRef,
-    pub(super) arrived: EngineRequest,
+    pub(super) arrived: SessionRequest,
 }
 
 /// An HTTP request to the engine, as far as a session needs to know it.
 #[derive(Debug)]
-pub(super) struct EngineRequest {
+pub(super) struct SessionRequest {
     pub(super) query: EngineQuery,
     pub(super) method: Method,
     pub(super) is_origin_valid: bool,

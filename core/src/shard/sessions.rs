@@ -1,6 +1,7 @@
 //! The life of sessions: opening, polling, upgrading, closing (protocol.md 1.3, 1.5, 1.6, 1.11, 1.12).
 
 use super::Shard;
+use super::http::extend_fields;
 use super::message::{Answer, BodyArrival, Content};
 use super::state::Core;
 use crate::arena::Key;
@@ -11,7 +12,7 @@ use crate::engine_io::{Heartbeat, Transport};
 use crate::front::{Role, Subject, Upgrade, WebSocket, WebSocketUser};
 use crate::http::response;
 use crate::id::Id;
-use crate::payload::Packet;
+use crate::payload::{Packet, Parcel};
 use crate::session::handshake::Handshake;
 use crate::session::outbox::Outbox;
 use crate::session::state::{State, Step};
@@ -130,7 +131,10 @@ impl Core {
             payload_bytes_max: self.settings.options.max_payload as usize,
         };
         let packet = open.encode();
-        self.send_packet(key, packet);
+        // One parcel, so that both are in the first poll's answer.
+        let initial =
+            self.settings.options.initial_packet.as_deref().map(|text| Packet::text(&format!("4{text}")));
+        self.send(key, Parcel { head: packet, attachments: initial.into_iter().collect() }, false);
     }
 
     /// A GET of a session: answered now if there is something to say.
@@ -189,6 +193,7 @@ impl Core {
         let Ok(accepted) = &upgrade.accepted else { return };
         let Ok(accept_key) = HeaderValue::from_str(&accepted.accept_key) else { return };
         let mut fields = upgrade.fields.clone();
+        extend_fields(&mut fields, &upgrade.app_fields);
         if let Some(protocol) = &accepted.subprotocol
             && let Ok(protocol) = HeaderValue::from_str(protocol)
         {

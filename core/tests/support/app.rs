@@ -1,12 +1,14 @@
 //! The application of protocol.md 9, and a log of everything it is told.
 
+use ::http::{HeaderMap, HeaderValue};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use tidegate_core::session::handshake::Handshake;
 use tidegate_core::shard::Io;
 use tidegate_core::shard::app::{
-    AckError, App, BroadcastAcks, Connect, Departed, Event, Rejection, SocketInfo, SocketKey, Ticket, Verdict,
+    AckError, App, BroadcastAcks, Connect, Departed, EngineRequest, Event, Rejection, SocketInfo, SocketKey,
+    Ticket, Verdict,
 };
 use tidegate_core::socket_io::ArgsRef;
 
@@ -60,6 +62,15 @@ impl TestApp {
 impl App for TestApp {
     fn allow_request(&mut self, _handshake: &Handshake) -> Result<(), String> {
         self.shared.deny.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    fn headers(&mut self, request: &EngineRequest<'_>, fields: &mut HeaderMap) {
+        if request.fields.get("x-ask").is_some() {
+            fields.insert("x-every", HeaderValue::from_static("yes"));
+            if request.opens_session {
+                fields.insert("x-first", HeaderValue::from_static("yes"));
+            }
+        }
     }
 
     fn connect(&mut self, io: &mut Io<'_>, socket: SocketKey, request: &Connect<'_>) -> Verdict {

@@ -399,3 +399,38 @@ fn every_session_id_is_different_and_looks_like_those_of_node() {
         id.len() == 20 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     }));
 }
+
+#[test]
+fn h30_an_initial_packet_comes_with_the_open_packet() {
+    let server = Server::with(|options| options.initial_packet = Some("hi".to_owned()));
+    let response = server.request(get("/socket.io/?EIO=4&transport=polling"));
+    let packets: Vec<&str> = response.text().split('\u{1e}').collect();
+    assert!(packets[0].starts_with("0{"), "{packets:?}");
+    assert_eq!(packets[1..], ["4hi"]);
+    let conn = server.connect();
+    conn.send(request(websocket::HANDSHAKE));
+    assert!(conn.take().ends_with(b"\x81\x034hi"));
+}
+
+#[test]
+fn an_application_adds_fields_to_what_is_no_refusal() {
+    let server = Server::new();
+    let ask = |method: &str, target: &str| {
+        let conn = server.connect();
+        conn.send(with_fields(method, target, "X-Ask: 1\r\n"));
+        conn.response()
+    };
+    let first = ask("GET", HANDSHAKE);
+    assert_eq!((first.field("x-first"), first.field("x-every")), (Some("yes"), Some("yes")));
+    let target = format!("{HANDSHAKE}&sid={}", sid_of(first.text()));
+    server.request(post(&target, "40"));
+    let later = ask("GET", &target);
+    assert_eq!((later.status, later.field("x-first"), later.field("x-every")), (200, None, Some("yes")));
+    for refused in [ask("GET", "/socket.io/"), ask("PUT", &target)] {
+        assert_eq!((refused.field("x-first"), refused.field("x-every")), (None, None));
+    }
+    let upgrade = server.connect();
+    upgrade.send(request_with(websocket::HANDSHAKE, "X-Ask: 1\r\n"));
+    let head = String::from_utf8_lossy(&upgrade.take()).to_lowercase();
+    assert!(head.contains("x-first: yes\r\n") && head.contains("x-every: yes\r\n"), "{head}");
+}

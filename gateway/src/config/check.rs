@@ -58,6 +58,7 @@ fn read_options(reader: &mut Reader<'_>) -> Options {
         outbox_bytes_max: reader.one("limits.outbox_bytes", units::bytes),
         input_bytes_max: reader.one("limits.input_bytes", units::bytes),
         cors: read_cors(reader),
+        initial_packet: reader.one("socket_io.initial_packet", parse::optional_text),
         cookie: reader.one("socket_io.cookie", parse::cookie),
         http_compression_threshold: compress.then_some(threshold),
         http: HttpTimeouts {

@@ -142,6 +142,12 @@ pub(super) fn origin(word: &str) -> Result<String, String> {
     }
 }
 
+/// Any text; the empty one stands for none.
+#[expect(clippy::unnecessary_wraps, reason = "parsers may fail")]
+pub(super) fn optional_text(word: &str) -> Result<Option<String>, String> {
+    Ok((!word.is_empty()).then(|| word.to_owned()))
+}
+
 /// `false`, `true` for Socket.IO's own name, or a name (a token of RFC 6265).
 pub(super) fn cookie(word: &str) -> Result<Option<String>, String> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

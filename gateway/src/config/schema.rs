@@ -213,6 +213,11 @@ pub const SETTINGS: &[Setting] = &[
         "Smallest poll response that is compressed, in bytes or as 1kB, 1KiB",
     ),
     unflagged(
+        "socket_io.initial_packet",
+        Text(""),
+        "An Engine.IO message that every new session gets right after the open packet; none if empty",
+    ),
+    unflagged(
         "socket_io.cookie",
         Bare("false"),
         "Cookie with the session id on the polling handshake, for load balancers: false, true (its name is io), or \
