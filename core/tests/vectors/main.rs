@@ -13,6 +13,8 @@ mod support;
 mod acks;
 mod bounds;
 mod broadcast;
+mod connections;
+mod cross_shard;
 mod handshake;
 mod heartbeat;
 mod namespaces;
