@@ -96,21 +96,25 @@ impl Core {
             self.close_session(key, CloseReason::ServerShuttingDown);
         }
         for key in self.conns.keys() {
-            let Some(conn) = self.conns.get(key) else { continue };
-            let is_busy = match &conn.role {
-                Role::Http(http) => http.exchange.is_some() || !conn.out.is_empty(),
-                Role::WebSocket(websocket) => {
-                    if websocket.user == WebSocketUser::Echo {
-                        self.close_websocket(key, None);
-                    }
-                    true
-                }
-                Role::Leaving => true,
-            };
-            if !is_busy {
-                self.drop_conn(key);
-            }
+            self.drain_conn(key);
         }
         debug_assert!(self.calls.iter().all(|call| !matches!(call, Call::Accept(_))), "a tick has ended");
+    }
+
+    /// What is on its way to a client, or from it, has a while; the rest ends at once.
+    fn drain_conn(&mut self, key: Key) {
+        let deadline = self.now + self.settings.options.http.linger;
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        conn.deadline = Some(conn.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        match &conn.role {
+            Role::Http(http) if http.exchange.is_some() => {}
+            Role::Http(_) if conn.out.is_empty() => return self.drop_conn(key),
+            Role::Http(_) => self.finish_conn(key, Then::Linger),
+            Role::WebSocket(websocket) if websocket.user == WebSocketUser::Echo => {
+                self.close_websocket(key, None);
+            }
+            Role::WebSocket(_) | Role::Leaving => {}
+        }
+        self.arm_conn(key);
     }
 }

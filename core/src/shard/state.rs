@@ -353,9 +353,12 @@ impl Core {
         }
     }
 
-    /// Ends a connection once everything is written. A client that reads has as long as between two requests.
+    /// Ends a connection once everything is written. A client that reads has as long as between two requests,
+    /// unless we are in a hurry.
     pub(super) fn finish_conn(&mut self, key: Key, then: Then) {
-        let deadline = self.now + self.settings.options.http.keep_alive;
+        let timeouts = &self.settings.options.http;
+        let patience = if self.is_draining { timeouts.linger } else { timeouts.keep_alive };
+        let deadline = self.now + patience;
         if let Some(conn) = self.conns.get_mut(key) {
             // There is nobody left to wait for.
             conn.then = if conn.has_ended { Then::Close } else { then };

@@ -48,7 +48,7 @@ impl Core {
             Role::Http(http) if conn.then == Then::GoOn => conn.head_started || http.exchange.is_some(),
             Role::Http(_) | Role::WebSocket(_) | Role::Leaving => false,
         };
-        if !is_mid_request {
+        if !is_mid_request || self.is_draining {
             return self.stream_ended(key);
         }
         self.abandon_exchange(key);
