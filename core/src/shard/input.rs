@@ -53,7 +53,7 @@ impl Core {
                 self.close_websocket(key, Some(TRY_AGAIN_LATER));
                 match user {
                     WebSocketUser::Session(session) => {
-                        self.close_session(session, CloseReason::TransportError)
+                        self.close_session(session, CloseReason::TransportError);
                     }
                     WebSocketUser::Candidate(session) => self.lose_candidate(session, false),
                     WebSocketUser::Echo | WebSocketUser::Closing => {}
