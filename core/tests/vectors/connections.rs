@@ -514,11 +514,7 @@ fn whatever_a_client_has_sent_when_it_goes_nothing_is_left_of_it() {
                 for is_reset in [false, true] {
                     let client = Polling::joined_on(&server, shards - 1).via(0);
                     let conn = client.start(&every_request(&client)[kind][..prefix]);
-                    if is_reset {
-                        conn.reset()
-                    } else {
-                        conn.finish()
-                    }
+                    conn.leave(is_reset);
                     assert!(is_reset || conn.is_closed(), "kind {kind}, {prefix} of {length} bytes");
                 }
             }

@@ -192,11 +192,7 @@ fn p14_a_poll_whose_connection_is_lost_ends_the_session() {
         let server = Server::new();
         let client = Polling::joined(&server);
         let poll = client.get();
-        if is_reset {
-            poll.reset()
-        } else {
-            poll.finish()
-        }
+        poll.leave(is_reset);
         assert!(client.is_gone());
         assert_eq!(server.left(), ["/ transport error"]);
         server.assert_nothing_leaks();

@@ -251,11 +251,7 @@ fn u13_a_websocket_that_dies_makes_room_for_another() {
     for is_reset in [false, true] {
         let server = Server::new();
         let (client, websocket) = probed(&server);
-        if is_reset {
-            websocket.conn.reset()
-        } else {
-            websocket.conn.finish()
-        }
+        websocket.conn.leave(is_reset);
         assert!(!client.is_gone());
         let websocket = WebSocket::upgrade(&server, &client.sid, 0);
         assert_eq!(websocket.say("2probe"), ["3probe"]);

@@ -134,11 +134,7 @@ fn a_lost_connection_is_a_transport_close() {
     for is_reset in [false, true] {
         let server = Server::new();
         let client = WebSocket::joined(&server);
-        if is_reset {
-            client.conn.reset()
-        } else {
-            client.conn.finish()
-        }
+        client.conn.leave(is_reset);
         assert_eq!(server.left(), ["/ transport close"]);
         assert!(client.conn.is_closed());
         server.assert_nothing_leaks();
