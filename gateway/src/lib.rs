@@ -30,3 +30,12 @@ pub mod app {
     };
     pub use tidegate_core::socket_io::{Args, ArgsError, ArgsRef, EventName};
 }
+
+/// The Rust in the documentation is compiled with the tests.
+#[cfg(doctest)]
+mod documentation {
+    #[doc = include_str!("../../docs/app-trait.md")]
+    mod app_trait {}
+    #[doc = include_str!("../../README.md")]
+    mod readme {}
+}
