@@ -4,8 +4,8 @@
 //! Each file is one section. A test is named after its vector. Where section 10 has another choice for Tidegate
 //! than what Node was seen to do, the test says so.
 //!
-//! Not here, because there is nothing to test: H23 and 9.9 (WebTransport is not served), P24 (JSONP is for revision 3 only), 9.8 (revision 3 is not served), 9.10
-//! (recovery, clusters and msgpack live elsewhere). 9.5 and 9.6 are in `socket_io_vectors.rs`.
+//! Not here, because there is nothing to test: H23 and 9.9 (WebTransport is not served), P24 (JSONP is for
+//! revision 3 only), 9.8 (revision 3 is not served), 9.10 (recovery, clusters and msgpack live elsewhere). 9.5 and 9.6 are in `socket_io_vectors.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in helpers too")]
 
