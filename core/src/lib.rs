@@ -13,6 +13,7 @@ pub mod http;
 pub mod hub;
 pub mod id;
 pub mod limits;
+pub mod name;
 pub mod options;
 pub mod payload;
 pub mod session;

@@ -29,6 +29,7 @@ pub mod app {
         SocketInfo, SocketKey, Ticket, Verdict,
     };
     pub use tidegate_core::socket_io::{Args, ArgsError, ArgsRef, EventName};
+    pub use tidegate_core::time::Instant;
 }
 
 /// The Rust in the documentation is compiled with the tests.

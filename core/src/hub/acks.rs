@@ -4,9 +4,12 @@
 
 use crate::arena::{Arena, Key};
 use crate::id::ShardIndex;
-use crate::shard::app::Ticket;
 use crate::socket_io::Args;
 use std::collections::{BTreeMap, HashSet};
+
+/// Names one request of an app, chosen by the app, given back with the outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
 
 /// Who wants to know about one emit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

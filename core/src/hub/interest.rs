@@ -1,7 +1,7 @@
 //! Which other shards have members where, so that a broadcast crosses to those and to no others.
 
-use super::Name;
 use crate::id::ShardIndex;
+use crate::name::Name;
 use std::collections::HashMap;
 
 /// Most shards of one node; a set of them fits in a machine word or two.

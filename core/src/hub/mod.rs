@@ -10,14 +10,12 @@ mod namespace;
 
 use crate::arena::{Arena, Key};
 use crate::id::{Id, IdMap};
+use crate::name::Name;
 use crate::time::Instant;
 use namespace::Namespace;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// A name shared by everything that mentions it.
-pub type Name = Arc<str>;
 
 /// How far a socket has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! One namespace of a shard: who is in it, and who is in which room.
 
-use super::Name;
+use crate::name::Name;
 use slab::Slab;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -9,8 +9,8 @@ pub mod state;
 
 use crate::arena::Key;
 use crate::engine_io::heartbeat::Heartbeat;
-use crate::hub::Name;
 use crate::id::{Id, ShardIndex};
+use crate::name::Name;
 use crate::socket_io::Decoder;
 use crate::time::Instant;
 use crate::timers::Armed;

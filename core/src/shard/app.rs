@@ -4,6 +4,8 @@
 //! belongs to its sockets. Calls never nest: what an app asks of [`Io`] takes effect at once, but what follows
 //! from it (say, a `disconnected`) is told after the current call has returned.
 
+pub use crate::hub::acks::Ticket;
+
 use super::Io;
 use crate::close::DisconnectReason;
 use crate::http::Fields;
@@ -20,10 +22,6 @@ pub struct SocketKey {
     pub(crate) index: u32,
     pub(crate) generation: u32,
 }
-
-/// Names one request of an app, chosen by the app, given back with the outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ticket(pub u64);
 
 /// What an app says to a CONNECT.
 #[derive(Clone, Debug)]

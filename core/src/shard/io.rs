@@ -4,9 +4,9 @@
 use super::app::{Flags, Rejection, Reply, Selector, SocketKey, Ticket};
 use super::message::{Command, SelectorAction};
 use super::state::{Core, Due};
-use crate::hub::Name;
 use crate::hub::acks::Asker;
 use crate::id::{Id, ShardIndex};
+use crate::name::Name;
 use crate::session::handshake::Handshake;
 use crate::socket_io::ArgsRef;
 use crate::time::Instant;

@@ -6,9 +6,9 @@ use super::fanout::with_flags;
 use super::message::{Answer, Command, Content, Outcome};
 use super::state::{Call, Core, Due};
 use crate::arena::Key;
-use crate::hub::Name;
 use crate::hub::acks::Asker;
 use crate::id::ShardIndex;
+use crate::name::Name;
 use crate::socket_io::{ArgsRef, encode, quote};
 use std::time::Duration;
 

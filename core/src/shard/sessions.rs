@@ -134,7 +134,7 @@ impl Core {
         // One parcel, so that both are in the first poll's answer.
         let initial =
             self.settings.options.initial_packet.as_deref().map(|text| Packet::text(&format!("4{text}")));
-        self.send(key, Parcel { head: packet, attachments: initial.into_iter().collect() }, false);
+        self.transmit(key, Parcel { head: packet, attachments: initial.into_iter().collect() }, false);
     }
 
     /// A GET of a session: answered now if there is something to say.

@@ -281,66 +281,73 @@ impl Core {
         }
     }
 
-    /// Sends a packet to the client of a session, on whatever transport it has.
+    /// Sends a Socket.IO packet to the client of a session, on whatever transport it has.
     ///
     /// With `volatile` it is dropped whole if the transport is not ready (protocol.md 5.3).
     pub(super) fn send(&mut self, key: Key, parcel: Parcel, volatile: bool) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        match session.state {
-            State::WebSocket => {
-                let conn = session.websocket.expect("this state has a WebSocket");
-                self.send_frames(key, conn, parcel, volatile);
-            }
-            State::Polling | State::Probing => self.send_later(key, parcel, volatile),
-            State::Lingering | State::Closed => {}
+        if self.transmit(key, parcel, volatile) {
+            self.stats.events_out += 1;
         }
     }
 
-    fn send_frames(&mut self, session: Key, key: Key, parcel: Parcel, volatile: bool) {
+    /// Sends a packet of the engine itself.
+    pub(super) fn send_packet(&mut self, session: Key, packet: Packet) {
+        self.transmit(session, packet.into(), false);
+    }
+
+    /// Returns whether the parcel is on its way.
+    pub(super) fn transmit(&mut self, key: Key, parcel: Parcel, volatile: bool) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        match session.state {
+            State::WebSocket => {
+                let conn = session.websocket.expect("this state has a WebSocket");
+                self.send_frames(key, conn, parcel, volatile)
+            }
+            State::Polling | State::Probing => self.send_later(key, parcel, volatile),
+            State::Lingering | State::Closed => false,
+        }
+    }
+
+    fn send_frames(&mut self, session: Key, key: Key, parcel: Parcel, volatile: bool) -> bool {
         let tick = self.tick_name();
-        let Some(conn) = self.conns.get_mut(key) else { return };
+        let Some(conn) = self.conns.get_mut(key) else { return false };
         if volatile && !conn.is_writable(tick) {
             self.stats.volatile_dropped += 1;
-            return;
+            return false;
         }
         if is_overfull(conn, &self.settings.options) {
             self.doomed.push(session);
-            return;
+            return false;
         }
         conn.queued_in = tick;
         queue_frame(conn, parcel.head);
         for attachment in parcel.attachments {
             queue_frame(conn, attachment);
         }
-        self.stats.events_out += 1;
         self.touch(key);
+        true
     }
 
-    fn send_later(&mut self, key: Key, parcel: Parcel, volatile: bool) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
+    fn send_later(&mut self, key: Key, parcel: Parcel, volatile: bool) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
         if volatile && session.poll.is_none() {
             self.stats.volatile_dropped += 1;
-            return;
+            return false;
         }
         // A packet that is too large for the limit on its own still gets through.
         if session.outbox.bytes() > self.settings.options.outbox_bytes_max as usize {
             self.doomed.push(key);
-            return;
+            return false;
         }
         session.outbox.push(parcel.head);
         for attachment in parcel.attachments {
             session.outbox.push(attachment);
         }
-        self.stats.events_out += 1;
         if let Some(request) = session.poll.take() {
             let packets = session.outbox.take();
             self.answer(request, Answer::Packets(packets));
         }
-    }
-
-    /// Sends a packet of the engine itself.
-    pub(super) fn send_packet(&mut self, session: Key, packet: Packet) {
-        self.send(session, packet.into(), false);
+        true
     }
 
     // Connections.

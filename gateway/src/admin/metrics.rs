@@ -93,6 +93,12 @@ const SIMPLE: &[Simple] = &[
         "Volatile packets dropped: the transport was not ready.",
         |r| r.stats.volatile_dropped,
     ),
+    (
+        "tidegate_undecodable_packets_total",
+        Counter,
+        "Socket.IO packets that were malformed or came at the wrong time; each ended its session.",
+        |r| r.stats.decode_errors,
+    ),
     ("tidegate_input_bytes", Gauge, "Bytes of unfinished requests and messages now.", |r| {
         r.stats.input_bytes
     }),
