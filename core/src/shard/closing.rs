@@ -1,6 +1,6 @@
 //! How connections end: after the last word, by the peer, for not reading, or all at once.
 
-use super::state::{Call, Core};
+use super::state::Core;
 use super::{Action, StreamEnd};
 use crate::arena::Key;
 use crate::close::CloseReason;
@@ -98,7 +98,7 @@ impl Core {
         for key in self.conns.keys() {
             self.drain_conn(key);
         }
-        debug_assert!(self.calls.iter().all(|call| !matches!(call, Call::Accept(_))), "a tick has ended");
+        debug_assert!(self.accepted.is_empty(), "a tick has ended");
     }
 
     /// What is on its way to a client, or from it, has a while; the rest ends at once.

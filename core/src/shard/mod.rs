@@ -308,8 +308,9 @@ impl Shard {
     /// Does what follows from what has just happened, until nothing follows any more: the tick is over.
     fn settle(&mut self) {
         loop {
-            if let Some(call) = self.core.calls.pop_front() {
-                self.call(call);
+            self.tell_app();
+            if let Some(socket) = self.core.accepted.pop_front() {
+                self.core.accept(socket);
             } else if let Some(conn) = self.core.resumable.pop() {
                 self.resume_conn(conn);
             } else if let Some(session) = self.core.doomed.pop() {
@@ -323,9 +324,15 @@ impl Shard {
     }
 
     fn call(&mut self, call: Call) {
+    /// Tells the application what has happened so far. Must not be called while the application is.
+    fn tell_app(&mut self) {
+        while let Some(call) = self.core.calls.pop_front() {
+            self.call(call);
+        }
+    }
+
         let Self { core, app } = self;
         match call {
-            Call::Accept(socket) => core.accept(socket),
             Call::Connected(socket) => {
                 let key = core.socket_key(socket);
                 app.connected(&mut Io::new(core), key);

@@ -24,7 +24,7 @@ pub(super) fn ask(shard: &mut Shard, session: Key, socket: Key, namespace: &str,
     let key = shard.core.socket_key(socket);
     match shard.app.connect(&mut Io::new(&mut shard.core), key, &request) {
         // Takes effect at the end of the tick: an event that came with the CONNECT was sent too early.
-        Verdict::Accept => shard.core.calls.push_back(Call::Accept(socket)),
+        Verdict::Accept => shard.core.accepted.push_back(socket),
         Verdict::Reject(rejection) => shard.core.reject(socket, &rejection),
         Verdict::InvalidNamespace => {
             shard.core.reject(socket, &Rejection { message: INVALID_NAMESPACE.to_owned(), data: None });

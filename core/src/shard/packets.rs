@@ -78,8 +78,13 @@ impl Shard {
         }
     }
 
-    /// Handles one Socket.IO packet.
+    /// Handles one Socket.IO packet, and tells the application what came of it before the next one.
     fn packet(&mut self, session: Key, packet: &Packet<'_>) {
+        self.dispatch(session, packet);
+        self.tell_app();
+    }
+
+    fn dispatch(&mut self, session: Key, packet: &Packet<'_>) {
         if let Packet::Connect { namespace, auth } = *packet {
             return self.connect(session, namespace, auth);
         }

@@ -51,8 +51,6 @@ pub(super) enum Due {
 /// What the application has to be told once the current step is over.
 #[derive(Debug)]
 pub(super) enum Call {
-    /// Not for the application: the verdict of this tick takes effect.
-    Accept(Key),
     Connected(Key),
     Disconnected(Departed),
     Abandoned(SocketKey),
@@ -147,6 +145,8 @@ pub(super) struct Core {
     pub(super) actions: VecDeque<Action>,
     pub(super) messages: VecDeque<(ShardIndex, ShardMessage)>,
     pub(super) calls: VecDeque<Call>,
+    /// Sockets that the application has let in; takes effect when the tick is over.
+    pub(super) accepted: VecDeque<Key>,
     /// Connections with input that waited for an answer.
     pub(super) resumable: Vec<Key>,
     /// Sessions whose client does not read.
@@ -187,6 +187,7 @@ impl Core {
             actions: VecDeque::new(),
             messages: VecDeque::new(),
             calls: VecDeque::new(),
+            accepted: VecDeque::new(),
             resumable: Vec::new(),
             doomed: Vec::new(),
             left: Vec::new(),
