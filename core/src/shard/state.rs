@@ -224,6 +224,7 @@ impl Core {
     pub(super) fn tell(&mut self, shard: ShardIndex, content: Content) {
         self.messages.push_back((shard, ShardMessage(content)));
     }
+        self.publish_interest();
 
     pub(super) fn other_shards(&self) -> impl Iterator<Item = ShardIndex> + use<> {
         let own = self.index;
