@@ -22,6 +22,7 @@ impl Core {
                 conn.deadline = Some(deadline);
                 let stream = conn.stream;
                 self.actions.push_back(Action::ShutdownWrite { stream });
+                self.count_conn_input(key);
                 self.resume_reading(key);
                 self.arm_conn(key);
             }

@@ -7,7 +7,7 @@
 use super::state::Core;
 use crate::arena::Key;
 use crate::close::CloseReason;
-use crate::front::{Body, Conn, Role, WebSocketUser};
+use crate::front::{Body, Conn, Role, Then};
 use crate::session::Session;
 use ::http::StatusCode;
 
@@ -48,17 +48,8 @@ impl Core {
                 self.abandon_exchange(key);
                 self.refuse_http(key, StatusCode::SERVICE_UNAVAILABLE);
             }
-            Role::WebSocket(websocket) => {
-                let user = websocket.user;
-                self.close_websocket(key, Some(TRY_AGAIN_LATER));
-                match user {
-                    WebSocketUser::Session(session) => {
-                        self.close_session(session, CloseReason::TransportError);
-                    }
-                    WebSocketUser::Candidate(session) => self.lose_candidate(session, false),
-                    WebSocketUser::Echo | WebSocketUser::Closing => {}
-                }
-                self.drop_conn(key);
+            Role::WebSocket(_) => {
+                self.end_websocket(key, Some(TRY_AGAIN_LATER), CloseReason::TransportError, Then::Linger);
             }
             Role::Leaving => {}
         }

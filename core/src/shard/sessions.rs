@@ -244,6 +244,9 @@ impl Core {
 
     /// `2probe` on the candidate.
     pub(super) fn probed(&mut self, key: Key, conn: Key) {
+        if !self.may_queue(conn) {
+            return;
+        }
         let noop_at = self.now + NOOP_INTERVAL;
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(candidate) = &mut session.candidate else { return };

@@ -383,14 +383,9 @@ impl Core {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let Some(websocket) = conn.websocket() else { return };
         websocket.user = WebSocketUser::Closing;
-        if !websocket.close_sent {
-            websocket.close_sent = true;
-            let mut frame = Vec::new();
-            ws::encode::close(&mut frame, code, "");
-            self.push(key, frame);
-        }
-        if let Some(conn) = self.conns.get_mut(key) {
-            conn.deadline = Some(linger);
+        // Whatever the peer still sends, it gets no more time.
+        if std::mem::replace(&mut websocket.close_sent, true) {
+            return;
         }
         self.arm_conn(key);
     }

@@ -16,7 +16,8 @@ impl Shard {
     /// Handles bytes of a WebSocket connection; they are unmasked where they lie.
     pub(super) fn websocket_bytes(&mut self, key: Key, bytes: &mut [u8]) {
         // The decoder leaves its connection while the application may do anything to that.
-        let Some(websocket) = self.core.conns.get_mut(key).and_then(|conn| conn.websocket()) else { return };
+        let Some(conn) = self.core.conns.get_mut(key).filter(|conn| conn.then == Then::GoOn) else { return };
+        let Some(websocket) = conn.websocket() else { return };
         let mut decoder = std::mem::take(&mut websocket.decoder);
         let mut limits = self.core.settings.websocket;
         if websocket.user == WebSocketUser::Echo {
@@ -94,31 +95,34 @@ impl Shard {
 }
 
 impl Core {
-    /// A peer that breaks RFC 6455 gets the code that says how, and is gone to the application.
+    /// A peer that breaks RFC 6455 gets the code that says how, and is gone to the application. Nothing that
+    /// follows can be understood.
     fn websocket_violation(&mut self, key: Key, error: ws::Error) {
-        let Some(websocket) = self.conns.get_mut(key).and_then(|conn| conn.websocket()) else { return };
-        let user = websocket.user;
-        self.close_websocket(key, Some(error.close_code()));
-        match user {
-            WebSocketUser::Session(session) => self.close_session(session, CloseReason::TransportError),
-            WebSocketUser::Candidate(session) => self.lose_candidate(session, false),
-            WebSocketUser::Echo | WebSocketUser::Closing => {}
-        }
-        // Nothing that follows can be understood.
-        self.finish_conn(key, Then::Linger);
+        self.end_websocket(key, Some(error.close_code()), CloseReason::TransportError, Then::Linger);
     }
 
     /// The peer's close frame: answered with ours, unless it is the answer (RFC 6455 §5.5.1).
     fn peer_closed(&mut self, key: Key, code: Option<u16>) {
+        self.end_websocket(key, code, CloseReason::TransportClose, Then::Close);
+    }
+
+    /// Ends a WebSocket from which nothing more is read, and what it was for: our close frame, then `then`.
+    pub(super) fn end_websocket(&mut self, key: Key, code: Option<u16>, reason: CloseReason, then: Then) {
         let Some(websocket) = self.conns.get_mut(key).and_then(|conn| conn.websocket()) else { return };
         let user = websocket.user;
+        websocket.decoder = ws::Decoder::default();
         self.close_websocket(key, code);
+        self.websocket_lost(user, reason);
+        self.finish_conn(key, then);
+    }
+
+    /// Tells whoever used a WebSocket that it is no more.
+    fn websocket_lost(&mut self, user: WebSocketUser, reason: CloseReason) {
         match user {
-            WebSocketUser::Session(session) => self.close_session(session, CloseReason::TransportClose),
+            WebSocketUser::Session(session) => self.close_session(session, reason),
             WebSocketUser::Candidate(session) => self.lose_candidate(session, false),
             WebSocketUser::Echo | WebSocketUser::Closing => {}
         }
-        self.finish_conn(key, Then::Close);
     }
 
     fn pong(&mut self, key: Key, payload: &[u8]) {
@@ -136,7 +140,7 @@ impl Core {
     }
 
     /// Ends a connection that lets what it asks for pile up.
-    fn may_queue(&mut self, key: Key) -> bool {
+    pub(super) fn may_queue(&mut self, key: Key) -> bool {
         let Some(conn) = self.conns.get(key) else { return false };
         if !is_overfull(conn, &self.settings.options) {
             return true;
@@ -156,10 +160,8 @@ impl Core {
         self.abandon_exchange(key);
         let user = self.conns.get_mut(key).and_then(|conn| conn.websocket()).map(|websocket| websocket.user);
         self.drop_conn(key);
-        match user {
-            Some(WebSocketUser::Session(session)) => self.close_session(session, CloseReason::TransportClose),
-            Some(WebSocketUser::Candidate(session)) => self.lose_candidate(session, false),
-            Some(WebSocketUser::Echo | WebSocketUser::Closing) | None => {}
+        if let Some(user) = user {
+            self.websocket_lost(user, CloseReason::TransportClose);
         }
     }
 }

@@ -63,10 +63,13 @@ fn what_clients_begin_and_do_not_finish_is_bounded_over_all_of_them() {
             hoarder
         })
         .collect();
-    let alive = hoarders.iter().filter(|hoarder| !hoarder.conn.is_closed()).count();
+    let alive = hoarders.iter().filter(|hoarder| !hoarder.conn.has_fin()).count();
     assert!((1..=5).contains(&alive), "{alive} of 10 are left");
     assert!(server.stats().input_bytes <= 50_000);
     assert_eq!(server.stats().input_refused, 10 - alive as u64);
+    // IANA registry: "try again later".
+    let refused = hoarders.iter().find(|hoarder| hoarder.conn.has_fin()).expect("5 at least");
+    assert_eq!(refused.take(), ["CLOSE 1013"]);
     assert_eq!(victim.say(r#"420["echo",1]"#), ["430[1]"]);
     for hoarder in &hoarders {
         hoarder.conn.reset();
