@@ -194,6 +194,12 @@ impl Shard {
         query: EngineQuery,
         used: usize,
     ) -> Progress {
+        // RFC 9110 §7.8: not before the whole request is here. No WebSocket client sends a body, and whether
+        // these bytes are one or frames is what a proxy and we could disagree about.
+        if head.body != BodyLength::None {
+            self.core.refuse_http(key, StatusCode::BAD_REQUEST);
+            return Progress::Gone;
+        }
         let upgrade = Upgrade {
             is_origin_valid: is_origin_valid(head),
             accepted: accept(head),
@@ -318,6 +324,8 @@ impl Core {
             BodyLength::Length(bytes) if bytes <= rest.len() as u64 => {
                 let bytes = usize::try_from(bytes).expect("it is at most the length of a slice");
                 exchange.body = crate::front::Body::Done;
+                // Nothing is left to ask for, so nothing is in doubt.
+                exchange.reply = Reply::to(head);
                 (BodyArrival::Complete(rest[..bytes].to_vec()), bytes)
             }
             BodyLength::Length(_) | BodyLength::Chunked => {

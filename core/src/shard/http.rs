@@ -109,7 +109,9 @@ impl Shard {
         let route = self.core.routes.find(head.target, &self.core.settings.options.path);
         match route {
             Route::SocketIo | Route::BareEngine => return self.engine_request(key, head, route, rest, used),
-            Route::BareWebSocket if head.is_upgrade => return self.bare_websocket(key, head, used),
+            Route::BareWebSocket if head.is_upgrade && head.body == BodyLength::None => {
+                return self.bare_websocket(key, head, used);
+            }
             _ => {}
         }
         let subject = if route == Route::BareHttp { Subject::Echo } else { Subject::Nothing };
@@ -323,10 +325,13 @@ impl Core {
         }
     }
 
-    /// Says why, and ends the connection.
+    /// Says why, and ends the connection. An answer that another shard has sent meanwhile comes too late.
     pub(super) fn refuse_http(&mut self, key: Key, status: StatusCode) {
         self.stats.refusals_http += 1;
         let mut out = Vec::new();
+        if let Some((_, exchange)) = self.exchange(key) {
+            exchange.is_answered = true;
+        }
         response::empty(&mut out, Reply::REFUSAL, status, &[]);
         self.push(key, out);
         self.finish_conn(key, Then::Linger);
