@@ -22,8 +22,14 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
 pub const SKIPPED_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of answers that a client has not read, beyond which its next request on that connection waits.
 pub const UNREAD_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of requests kept until an earlier one is answered; with more, its connection is not read.
+pub const HELD_INPUT_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
+/// Bytes of CONNECT payloads of one session, over all its namespaces: they are kept as long as their sockets.
+pub const AUTH_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a namespace name.
 pub const NAMESPACE_BYTES_MAX: usize = 1024;
 
 // A head of the largest target still has room for its fields.
 const _: () = assert!(HEAD_BYTES_MAX >= TARGET_BYTES_MAX + 4096);
+// A head waits for its end, and not for anybody to read on; up to two empty lines come before it.
+const _: () = assert!(HELD_INPUT_BYTES_MAX >= HEAD_BYTES_MAX + 4);

@@ -5,7 +5,7 @@ use super::{Action, StreamEnd};
 use crate::arena::Key;
 use crate::close::CloseReason;
 use crate::front::{Body, Role, Subject, Then, WebSocketUser};
-use crate::limits::HEAD_BYTES_MAX;
+use crate::limits::HELD_INPUT_BYTES_MAX;
 
 impl Core {
     /// Everything queued for a connection has left.
@@ -33,7 +33,7 @@ impl Core {
     pub(super) fn resume_reading(&mut self, key: Key) {
         if let Some(conn) = self.conns.get_mut(key)
             && conn.is_paused
-            && conn.input.len() <= HEAD_BYTES_MAX
+            && conn.input.len() <= HELD_INPUT_BYTES_MAX
         {
             conn.is_paused = false;
             self.actions.push_back(Action::Resume { conn: key, stream: conn.stream });
