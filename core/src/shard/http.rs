@@ -67,6 +67,7 @@ impl Shard {
         if matches!(conn.role, Role::Http(_)) {
             self.http_bytes(key, &[]);
         }
+        self.core.count_conn_input(key);
         self.core.resume_reading(key);
     }
 
@@ -328,10 +329,10 @@ impl Core {
     /// Says why, and ends the connection. An answer that another shard has sent meanwhile comes too late.
     pub(super) fn refuse_http(&mut self, key: Key, status: StatusCode) {
         self.stats.refusals_http += 1;
-        let mut out = Vec::new();
         if let Some((_, exchange)) = self.exchange(key) {
             exchange.is_answered = true;
         }
+        let mut out = Vec::new();
         response::empty(&mut out, Reply::REFUSAL, status, &[]);
         self.push(key, out);
         self.finish_conn(key, Then::Linger);

@@ -167,6 +167,7 @@ impl Shard {
         self.core.upgrade_arrived(key, &moved.upgrade);
         let mut input = moved.input;
         self.websocket_bytes(key, &mut input);
+        self.core.count_conn_input(key);
         self.settle();
         key
     }
@@ -323,7 +324,6 @@ impl Shard {
         self.core.publish_interest();
     }
 
-    fn call(&mut self, call: Call) {
     /// Tells the application what has happened so far. Must not be called while the application is.
     fn tell_app(&mut self) {
         while let Some(call) = self.core.calls.pop_front() {
@@ -331,6 +331,7 @@ impl Shard {
         }
     }
 
+    fn call(&mut self, call: Call) {
         let Self { core, app } = self;
         match call {
             Call::Connected(socket) => {
