@@ -6,6 +6,7 @@ use super::{Io, Shard};
 use crate::arena::Key;
 use crate::close::{CloseReason, DisconnectReason};
 use crate::hub::Stage;
+use crate::limits::AUTH_BYTES_MAX;
 use crate::name::Name;
 use crate::session::Membership;
 use crate::socket_io::encode;
@@ -43,8 +44,16 @@ impl Core {
     ) -> Option<Key> {
         let most = usize::from(self.settings.options.max_namespaces);
         let session = self.sessions.get_mut(session_key)?;
-        let is_known = session.sockets.iter().any(|member| &*member.namespace == namespace);
-        if is_known || session.sockets.len() >= most {
+        let mut auth_bytes = auth.map_or(0, str::len);
+        for member in &session.sockets {
+            // One that has left within this tick is in nobody's way.
+            let Some(socket) = self.hub.get(member.socket) else { continue };
+            if &*member.namespace == namespace {
+                return None;
+            }
+            auth_bytes += socket.auth.as_deref().map_or(0, str::len);
+        }
+        if session.sockets.len() >= most || auth_bytes > AUTH_BYTES_MAX {
             return None;
         }
         let id = self.ids.next_id();
