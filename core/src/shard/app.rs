@@ -187,7 +187,8 @@ pub trait App {
         let _ = (io, ticket);
     }
 
-    /// A socket whose CONNECT was being thought about (`Verdict::Later`) has gone.
+    /// A socket has gone that the client was never told about: its CONNECT was being thought about
+    /// (`Verdict::Later`), or its session ended in the tick in which it was accepted.
     fn abandoned(&mut self, io: &mut Io<'_>, socket: SocketKey) {
         let _ = (io, socket);
     }

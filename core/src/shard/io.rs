@@ -107,6 +107,8 @@ impl<'a> Io<'a> {
     }
 
     /// Disconnects a socket from its namespace; with `close`, its whole session.
+    ///
+    /// Without `close` nothing happens to a socket that has not been let in: that is what [`Self::reject`] is for.
     pub fn disconnect(&mut self, socket: SocketKey, close: bool) {
         match self.core.local(socket) {
             Some(key) => self.core.disconnect(key, close),
@@ -183,9 +185,9 @@ impl<'a> Io<'a> {
         self.core.fetch(of, ticket);
     }
 
-    /// Has `App::woken` called after a while.
+    /// Has `App::woken` called after a while: a millisecond at least, so that there is time for others.
     pub fn wake_after(&mut self, delay: Duration, ticket: Ticket) {
-        let at = self.core.now + delay;
+        let at = self.core.now + delay.max(Duration::from_millis(1));
         self.core.timers.insert(at, Due::Wake(ticket));
     }
 

@@ -96,9 +96,15 @@ impl Core {
 
     /// The application disconnects a socket, or with `close` everything of its session.
     pub(super) fn disconnect(&mut self, socket: Key, close: bool) {
-        let Some(session) = self.hub.get(socket).map(|socket| socket.session) else { return };
+        let Some((session, stage)) = self.hub.get(socket).map(|found| (found.session, found.stage)) else {
+            return;
+        };
         if !close {
-            return self.disconnect_one(session, socket);
+            // Node: a socket that is not in yet waits for a verdict, and for nothing else.
+            if stage == Stage::Joined {
+                self.disconnect_one(session, socket);
+            }
+            return;
         }
         let sockets: Vec<Key> = self
             .sessions
