@@ -46,7 +46,7 @@ pub struct Options {
     pub http_compression_threshold: Option<u32>,
     /// Limits in time on what a client may take to send its requests.
     pub http: HttpTimeouts,
-    /// Accepted CONNECTs waiting for an application's verdict, per session.
+    /// Namespaces one session may be in or ask for; one more CONNECT ends it.
     pub max_namespaces: u16,
     /// Bytes of unfinished requests and messages of the whole process, spread evenly over its shards.
     pub input_bytes_max: u32,

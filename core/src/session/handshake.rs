@@ -2,11 +2,12 @@
 
 use crate::http::query;
 use serde_json::{Map, Value};
+use std::fmt;
 use std::net::SocketAddr;
 use time::OffsetDateTime;
 
 /// The first HTTP request of a session. Never changed by an upgrade.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Handshake {
     address: SocketAddr,
     /// Milliseconds since the Unix epoch.
@@ -82,6 +83,17 @@ impl Handshake {
         text.push_str(auth);
         text.push('}');
         text
+    }
+}
+
+impl fmt::Debug for Handshake {
+    /// Shows who and which fields, but no value: cookies, tokens and queries are secrets, and end up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.fields().map(|(name, _)| name).collect();
+        f.debug_struct("Handshake")
+            .field("address", &self.address)
+            .field("fields", &names)
+            .finish_non_exhaustive()
     }
 }
 

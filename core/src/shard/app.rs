@@ -13,6 +13,7 @@ use crate::id::{Id, ShardIndex};
 use crate::session::handshake::Handshake;
 use crate::socket_io::{Args, ArgsRef, EventName};
 use ::http::HeaderMap;
+use std::fmt;
 
 /// A socket (one client in one namespace), on any shard. Keys of sockets that are gone are never valid again:
 /// whatever is asked for them is ignored.
@@ -46,7 +47,7 @@ pub struct Rejection {
 }
 
 /// A client asking to join a namespace.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Connect<'a> {
     /// The namespace, `/` included: `/`, `/admin`.
     pub namespace: &'a str,
@@ -56,6 +57,18 @@ pub struct Connect<'a> {
     pub auth: &'a str,
     /// The first HTTP request of the session.
     pub handshake: &'a Handshake,
+}
+
+impl fmt::Debug for Connect<'_> {
+    /// Leaves `auth` out: tokens are secrets, and end up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespace, id, auth: _, handshake } = self;
+        f.debug_struct("Connect")
+            .field("namespace", namespace)
+            .field("id", id)
+            .field("handshake", handshake)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A request to the engine, as [`App::headers`] sees it.

@@ -221,10 +221,12 @@ impl Core {
         (socket.shard == self.index).then_some(Key { index: socket.index, generation: socket.generation })
     }
 
+    /// Sends a message to another shard; what has changed here before comes first, so that nobody hears of a
+    /// member and then misses it with a broadcast.
     pub(super) fn tell(&mut self, shard: ShardIndex, content: Content) {
+        self.publish_interest();
         self.messages.push_back((shard, ShardMessage(content)));
     }
-        self.publish_interest();
 
     pub(super) fn other_shards(&self) -> impl Iterator<Item = ShardIndex> + use<> {
         let own = self.index;
@@ -387,6 +389,10 @@ impl Core {
         if std::mem::replace(&mut websocket.close_sent, true) {
             return;
         }
+        conn.deadline = Some(linger);
+        let mut frame = Vec::new();
+        ws::encode::close(&mut frame, code, "");
+        self.push(key, frame);
         self.arm_conn(key);
     }
 

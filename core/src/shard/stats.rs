@@ -25,7 +25,7 @@ pub struct Stats {
     pub sockets: u64,
     /// HTTP requests read to the end of their head.
     pub requests: u64,
-    /// Poll requests answered for, or asked of, another core.
+    /// Requests handed to the core that has their session.
     pub requests_forwarded: u64,
     /// Refused requests, by Engine.IO error code 0 to 5.
     pub refusals_by_code: [u64; 6],
