@@ -184,6 +184,12 @@ fn other_shards_hear_of_a_new_room_before_anything_that_was_said_after_it() {
 }
 
 #[test]
+#[should_panic(expected = "129 shards are more than 128")]
+fn more_shards_than_a_broadcast_can_name_are_refused_at_the_start() {
+    Bench::new(129);
+}
+
+#[test]
 fn probes_without_end_from_a_client_that_does_not_read_end_the_attempt() {
     let server = Server::with(|options| options.outbox_bytes_max = 10_000);
     let client = Polling::open(&server);

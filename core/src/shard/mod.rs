@@ -139,7 +139,12 @@ pub struct Shard {
 
 impl Shard {
     /// A shard without connections.
+    ///
+    /// # Panics
+    /// If there are more than [`crate::hub::interest::SHARDS_MAX`]: broadcasts would miss some of them.
     pub fn new(setup: ShardSetup, app: Box<dyn App>) -> Self {
+        let (shards, most) = (setup.shards, crate::hub::interest::SHARDS_MAX);
+        assert!(shards <= most, "{shards} shards are more than {most}");
         Self { core: Core::new(setup), app }
     }
 
