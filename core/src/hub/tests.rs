@@ -1,3 +1,5 @@
+//! What membership, acks and interest come to on one shard.
+
 use super::*;
 use crate::id::{IdSource, RouteKey, ShardIndex};
 use std::collections::BTreeSet;
