@@ -26,6 +26,8 @@ pub const UNREAD_ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub const HELD_INPUT_BYTES_MAX: usize = 2 * HEAD_BYTES_MAX;
 /// Bytes of CONNECT payloads of one session, over all its namespaces: they are kept as long as their sockets.
 pub const AUTH_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of answers that one shard collects for one broadcast; more end it as timed out.
+pub const BROADCAST_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a namespace name.
 pub const NAMESPACE_BYTES_MAX: usize = 1024;
 

@@ -230,6 +230,12 @@ impl Conn {
         }
     }
 
+    /// Whether it has answered a request and waits for the next, for as long as keep-alive lets it.
+    pub fn is_between_requests(&self) -> bool {
+        let is_idle = matches!(&self.role, Role::Http(http) if http.exchange.is_none());
+        is_idle && !self.head_started && self.then == Then::GoOn
+    }
+
     /// Whether a volatile packet may be sent: everything from before this tick has left.
     pub fn is_writable(&self, tick: u64) -> bool {
         self.out.is_empty() || (!self.is_blocked && self.queued_in != tick)

@@ -4,6 +4,7 @@
 
 use crate::arena::{Arena, Key};
 use crate::id::ShardIndex;
+use crate::limits::BROADCAST_ANSWER_BYTES_MAX;
 use crate::socket_io::Args;
 use std::collections::{BTreeMap, HashSet};
 
@@ -40,6 +41,23 @@ pub struct Group {
     ack: u64,
     /// First arguments of the answers so far.
     pub responses: Vec<Args>,
+    /// Bytes of those, at most [`BROADCAST_ANSWER_BYTES_MAX`].
+    bytes: usize,
+    /// Whether an answer had to be left out for that.
+    is_overfull: bool,
+}
+
+impl Group {
+    fn collect(&mut self, answer: Args) {
+        let attachments = answer.attachments().iter().map(bytes::Bytes::len).sum::<usize>();
+        let bytes = answer.json().len() + attachments + size_of::<Args>();
+        if self.bytes + bytes > BROADCAST_ANSWER_BYTES_MAX {
+            self.is_overfull = true;
+        } else {
+            self.bytes += bytes;
+            self.responses.push(answer);
+        }
+    }
 }
 
 /// An answer that came.
@@ -72,7 +90,14 @@ impl Acks {
     /// Waits for all of `sockets` to answer `ack`.
     pub fn expect_group(&mut self, sockets: &[Key], ack: u64, collector: (ShardIndex, Key)) -> Key {
         let waiting = sockets.iter().copied().collect();
-        let group = self.groups.insert(Group { collector, waiting, ack, responses: Vec::new() });
+        let group = self.groups.insert(Group {
+            collector,
+            waiting,
+            ack,
+            responses: Vec::new(),
+            bytes: 0,
+            is_overfull: false,
+        });
         for &socket in sockets {
             self.awaited.insert((socket, ack), Awaited::Group(group));
         }
@@ -91,8 +116,11 @@ impl Acks {
             Awaited::Group(key) => {
                 let group = self.groups.get_mut(key)?;
                 group.waiting.remove(&socket);
-                group.responses.extend(first());
-                Some(Answered::Group { group: key, done: group.waiting.is_empty() })
+                if let Some(first) = first() {
+                    group.collect(first);
+                }
+                let done = group.waiting.is_empty() || group.is_overfull;
+                Some(Answered::Group { group: key, done })
             }
         }
     }
@@ -111,7 +139,7 @@ impl Acks {
         for &socket in &group.waiting {
             self.awaited.remove(&(socket, group.ack));
         }
-        let timed_out = !group.waiting.is_empty();
+        let timed_out = !group.waiting.is_empty() || group.is_overfull;
         Some((group, timed_out))
     }
 
@@ -186,6 +214,22 @@ mod tests {
         assert_eq!((ended.responses.len(), timed_out), (1, true));
         assert!(acks.is_empty());
         assert_eq!(acks.answer(socket(2), 5, || None), None);
+    }
+
+    #[test]
+    fn a_broadcast_whose_answers_are_too_much_ends_as_timed_out() {
+        let mut acks = Acks::default();
+        let group = acks.expect_group(&[socket(1), socket(2), socket(3)], 5, (ShardIndex(0), socket(9)));
+        let large = || {
+            let mut args = Args::new();
+            args.push(&"x".repeat(BROADCAST_ANSWER_BYTES_MAX / 2)).unwrap();
+            Some(args)
+        };
+        assert_eq!(acks.answer(socket(1), 5, large), Some(Answered::Group { group, done: false }));
+        assert_eq!(acks.answer(socket(2), 5, large), Some(Answered::Group { group, done: true }));
+        let (ended, timed_out) = acks.finish_group(group).unwrap();
+        assert_eq!((ended.responses.len(), timed_out), (1, true));
+        assert!(acks.is_empty());
     }
 
     #[test]

@@ -247,8 +247,13 @@ impl Shard {
     pub fn handle_written(&mut self, now: Instant, key: ConnKey, count: usize) {
         self.core.begin(now);
         self.core.stats.bytes_out += count as u64;
+        let keep_alive = self.core.settings.options.http.keep_alive;
         let Some(conn) = self.core.conns.get_mut(key) else { return };
         conn.out.advance(count);
+        if count > 0 && conn.is_between_requests() {
+            // Who still takes an answer is not idle.
+            conn.deadline = Some(now + keep_alive);
+        }
         if conn.out.is_empty() {
             let waits = !conn.input.is_empty() || conn.is_paused;
             if conn.then != Then::GoOn {

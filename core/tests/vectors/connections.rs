@@ -482,6 +482,23 @@ fn a_client_that_has_sent_fin_and_does_not_read_is_not_waited_for_for_ever() {
 }
 
 /// Every request there is, as a function of a session in `/` and of one that waits for an upgrade.
+#[test]
+fn a_client_that_takes_its_answer_slowly_but_steadily_is_not_cut_off() {
+    let server = bare_server(1);
+    let conn = server.connect();
+    conn.block();
+    conn.send(post("/", vec![b'x'; 50_000]));
+    for _ in 0..4 {
+        server.advance(60_000);
+        conn.read(10_000);
+        assert!(!conn.is_closed());
+    }
+    conn.unblock();
+    assert_eq!(conn.response().body.len(), 50_000);
+    server.advance(75_000);
+    assert!(conn.is_closed());
+}
+
 fn every_request(client: &Polling) -> Vec<Vec<u8>> {
     let upgrade = request(&format!("{}&sid={}", websocket::HANDSHAKE, client.sid));
     vec![

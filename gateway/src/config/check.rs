@@ -6,6 +6,7 @@ use super::raw::{Layer, Origin, Problem, Written};
 use super::{AppKind, Checked, Config, Machine, units};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tidegate_core::hub::interest::SHARDS_MAX;
 use tidegate_core::options::{CorsOptions, HttpTimeouts, Options, Transports};
 
 /// Checks all options together. `layer` has every option, the defaults included.
@@ -90,8 +91,11 @@ fn admin_address(word: &str) -> Result<SocketAddr, String> {
 /// The CPUs to run on, each of them one this process may use.
 fn cores(written: &Written, machine: &Machine) -> Result<Vec<usize>, String> {
     let available = machine.cpus.len();
+    let most = usize::from(SHARDS_MAX);
     match parse::cores(&written.words, written.array)? {
-        Cores::All => Ok(machine.cpus.clone()),
+        Cores::All => Ok(machine.cpus[..available.min(most)].to_vec()),
+        Cores::Count(count) if count > most => Err(format!("one process runs on at most {most} cores")),
+        Cores::These(cpus) if cpus.len() > most => Err(format!("one process runs on at most {most} cores")),
         Cores::Count(count) if count <= available => Ok(machine.cpus[..count].to_vec()),
         Cores::Count(_) => Err(format!("this process may use {available} cores, not more")),
         Cores::These(cpus) => match cpus.iter().find(|cpu| !machine.cpus.contains(cpu)) {
