@@ -103,7 +103,7 @@ impl Shard {
             }
             Packet::Ack { id: Some(id), args, .. } => self.core.acknowledged(socket, id, args),
             Packet::Ack { id: None, .. } => {}
-            Packet::Disconnect { .. } => self.core.socket_leaves(socket, DisconnectReason::ClientNamespace),
+            Packet::Disconnect { .. } => self.core.client_leaves(session, socket),
             Packet::ConnectError { .. } | Packet::Connect { .. } => self.core.invalid_state(session),
         }
     }
@@ -140,6 +140,15 @@ impl Core {
     pub(super) fn invalid_state(&mut self, session: Key) {
         self.stats.decode_errors += 1;
         self.close_by_server(session, CloseReason::ForcedServerClose);
+    }
+
+    /// DISCONNECT. The client knows what it has said, so at once it may ask for the namespace again, and must not
+    /// talk to it otherwise.
+    fn client_leaves(&mut self, session: Key, socket: Key) {
+        self.socket_leaves(socket, DisconnectReason::ClientNamespace);
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.sockets.retain(|member| member.socket != socket);
+        }
     }
 
     fn acknowledged(&mut self, socket: Key, id: u64, args: ArgsRef<'_>) {

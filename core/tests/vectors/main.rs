@@ -18,6 +18,7 @@ mod broadcast;
 mod connections;
 mod cross_shard;
 mod drain;
+mod found;
 mod handshake;
 mod heartbeat;
 mod namespaces;
