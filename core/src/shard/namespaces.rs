@@ -1,11 +1,11 @@
 //! Sockets joining and leaving namespaces (protocol.md 4.4, 4.6).
 
-use super::app::{Connect, Departed, Rejection, Verdict};
+use super::app::{AckError, Connect, Departed, Rejection, Verdict};
 use super::state::{Call, Core};
 use super::{Io, Shard};
 use crate::arena::Key;
 use crate::close::{CloseReason, DisconnectReason};
-use crate::hub::Stage;
+use crate::hub::{Socket, Stage};
 use crate::limits::AUTH_BYTES_MAX;
 use crate::name::Name;
 use crate::session::Membership;
@@ -88,7 +88,7 @@ impl Core {
             return;
         };
         let session = found.session;
-        let Some((_, namespace, _)) = self.hub.remove(socket) else { return };
+        let Some((_, namespace, _)) = self.remove_socket(socket) else { return };
         let reply = encode::connect_error(&namespace, &rejection.message, rejection.data.as_deref());
         self.send(session, reply, false);
         self.left.push(session);
@@ -138,11 +138,8 @@ impl Core {
 
     /// One socket leaves; the application is told.
     pub(super) fn socket_leaves(&mut self, key: Key, reason: DisconnectReason) {
-        let Some((socket, namespace, rooms)) = self.hub.remove(key) else { return };
+        let Some((socket, namespace, rooms)) = self.remove_socket(key) else { return };
         self.left.push(socket.session);
-        for asker in self.acks.socket_left(key) {
-            self.tell_asker(asker, Err(super::app::AckError::Disconnected));
-        }
         let public_key = self.socket_key(key);
         self.calls.push_back(match socket.stage {
             Stage::Connecting => Call::Abandoned(public_key),
@@ -154,6 +151,15 @@ impl Core {
                 reason,
             }),
         });
+    }
+
+    /// Takes a socket out of the hub; whoever waits for its answer is told.
+    fn remove_socket(&mut self, key: Key) -> Option<(Socket, Name, Vec<Name>)> {
+        let removed = self.hub.remove(key)?;
+        for asker in self.acks.socket_left(key) {
+            self.tell_asker(asker, Err(AckError::Disconnected));
+        }
+        Some(removed)
     }
 
     /// The tick is over: who has left is forgotten.
