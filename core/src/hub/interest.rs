@@ -82,6 +82,17 @@ impl Interest {
         }
     }
 
+    /// Number of namespaces and rooms in which some other shard has members, or may be getting them.
+    pub fn len(&self) -> usize {
+        let rooms: usize = self.rooms.values().map(HashMap::len).sum();
+        self.namespaces.len() + rooms + self.expected.len()
+    }
+
+    /// Whether no other shard has members anywhere, nor may be getting any.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Shards with members of the namespace.
     pub fn of_namespace(&self, namespace: &str) -> ShardSet {
         self.namespaces.get(namespace).copied().unwrap_or_default().union(self.expected(None))

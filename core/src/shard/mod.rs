@@ -195,7 +195,8 @@ impl Shard {
         }
     }
 
-    /// The stream ended.
+    /// The stream ended. A write that fails ends it, too: [`Self::handle_written`] with 0, and then this as input
+    /// of the next turn.
     pub fn handle_end(&mut self, now: Instant, key: ConnKey, end: StreamEnd) {
         self.core.begin(now);
         self.core.end_arrived(key, end);
@@ -212,6 +213,7 @@ impl Shard {
     /// Deadlines up to `now` have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.core.begin(now);
+        self.settle();
         while let Some(due) = self.core.timers.pop(now) {
             self.due(due);
             self.settle();
@@ -220,6 +222,9 @@ impl Shard {
 
     /// When [`Self::handle_timeout`] must be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
+        if !self.core.slow.is_empty() || !self.core.resumable.is_empty() {
+            return Some(self.core.now);
+        }
         self.core.timers.next()
     }
 
@@ -244,6 +249,10 @@ impl Shard {
 
     /// The stream took `count` bytes. If that was not all, the driver waits until it can take more, and then
     /// calls [`Self::handle_writable`].
+    ///
+    /// What follows from it (a client turns out to be slow, a request has waited for room) does so at the next
+    /// [`Self::handle_timeout`], which is due at once, or other input: it may concern other shards, to whom nothing
+    /// can be said before the writes of this turn any more.
     pub fn handle_written(&mut self, now: Instant, key: ConnKey, count: usize) {
         self.core.begin(now);
         self.core.stats.bytes_out += count as u64;
@@ -260,14 +269,12 @@ impl Shard {
                 self.core.written(key);
             } else if waits {
                 self.core.resumable.push(key);
-                self.settle();
             }
             return;
         }
         conn.is_blocked = true;
         if is_overfull(conn, &self.core.settings.options) {
-            self.core.slow_consumer(key);
-            self.settle();
+            self.core.slow.push(key);
         }
     }
 
@@ -310,9 +317,17 @@ impl Shard {
         stats.rooms = self.core.hub.rooms() as u64;
         stats.input_bytes = self.core.input_bytes as u64;
         stats.mailbox_backlog = self.core.messages.len() as u64;
-        let in_conns: usize = self.core.conns.iter().map(|(_, conn)| conn.out.bytes()).sum();
-        let in_sessions: usize = self.core.sessions.iter().map(|(_, session)| session.outbox.bytes()).sum();
-        stats.outbox_bytes = (in_conns + in_sessions) as u64;
+        stats.sockets_connecting = (self.core.hub.len() - self.core.hub.joined()) as u64;
+        stats.interests = self.core.interest.len() as u64;
+        stats.acks_pending = self.core.acks.len() as u64;
+        stats.collections = self.core.collections.len() as u64;
+        stats.timers = self.core.timers.len() as u64;
+        let in_conns = self.core.conns.iter().map(|(_, conn)| conn.out.bytes());
+        let in_sessions = self.core.sessions.iter().map(|(_, session)| session.outbox.bytes());
+        for bytes in in_conns.chain(in_sessions) {
+            stats.outbox_bytes += bytes as u64;
+            stats.outbox_bytes_largest = stats.outbox_bytes_largest.max(bytes as u64);
+        }
         stats
     }
 
@@ -324,6 +339,8 @@ impl Shard {
                 self.core.accept(socket);
             } else if let Some(conn) = self.core.resumable.pop() {
                 self.resume_conn(conn);
+            } else if let Some(conn) = self.core.slow.pop() {
+                self.core.slow_consumer(conn);
             } else if let Some(session) = self.core.doomed.pop() {
                 self.core.drop_slow_session(session);
             } else {

@@ -149,6 +149,8 @@ pub(super) struct Core {
     pub(super) accepted: VecDeque<Key>,
     /// Connections with input that waited for an answer.
     pub(super) resumable: Vec<Key>,
+    /// Connections whose client does not read, as a write has shown.
+    pub(super) slow: Vec<Key>,
     /// Sessions whose client does not read.
     pub(super) doomed: Vec<Key>,
     /// Sessions that have lost a socket in this tick.
@@ -189,6 +191,7 @@ impl Core {
             calls: VecDeque::new(),
             accepted: VecDeque::new(),
             resumable: Vec::new(),
+            slow: Vec::new(),
             doomed: Vec::new(),
             left: Vec::new(),
             input_bytes: 0,

@@ -53,12 +53,24 @@ pub struct Stats {
     pub input_refused: u64,
     /// Bytes queued towards clients now.
     pub outbox_bytes: u64,
+    /// Bytes queued towards one client now: the most of any.
+    pub outbox_bytes_largest: u64,
     /// Messages to other shards that wait here because a mailbox is full.
     pub mailbox_backlog: u64,
     /// Namespaces with at least one socket here.
     pub namespaces: u64,
     /// Rooms with at least one member here (a socket's own room not counted).
     pub rooms: u64,
+    /// Sockets that wait for the application's verdict now.
+    pub sockets_connecting: u64,
+    /// Namespaces and rooms in which other shards have, or may be getting, members.
+    pub interests: u64,
+    /// Acknowledgements that clients owe to applications now.
+    pub acks_pending: u64,
+    /// Questions to all shards whose answers are being collected now.
+    pub collections: u64,
+    /// Deadlines in the timer wheel, those included that have lost their meaning.
+    pub timers: u64,
 }
 
 impl Stats {

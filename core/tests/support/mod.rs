@@ -447,6 +447,11 @@ impl World {
             is_busy = true;
             self.open(index, mail);
         }
+        // What follows from the writes of the last turn is due at once.
+        if self.nodes[index].shard.next_deadline().is_some_and(|deadline| deadline <= self.now) {
+            is_busy = true;
+            self.nodes[index].shard.handle_timeout(self.now);
+        }
         while let Some((to, message)) = self.nodes[index].shard.poll_message() {
             is_busy = true;
             self.nodes[to.as_usize()].mailbox.push_back(Mail::Message(message));
