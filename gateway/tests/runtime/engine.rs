@@ -1,6 +1,6 @@
 //! The engine under both pollers, over loopback, with a machine that does what its clients tell it.
 
-use crate::puppet::{BURST, DRIVERS, Ended, FLOOD, Server, ask, flood_byte};
+use crate::puppet::{BURST, DRIVERS, Ended, FLOOD, KILOBYTES, STALL, Server, ask, flood_byte};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -277,6 +277,61 @@ fn a_newcomer_is_served_while_others_keep_the_core_busy() {
             }
             done.store(true, Ordering::Relaxed);
         });
+    });
+}
+
+/// Asks for a number.
+fn number(client: &mut TcpStream, command: &[u8]) -> u64 {
+    u64::from_be_bytes(ask(client, command, 8).try_into().unwrap())
+}
+
+#[test]
+fn a_client_that_says_little_does_not_wait_for_all_that_others_have_to_say() {
+    on_both(1, |server| {
+        let mut light = server.connect();
+        ask(&mut light, b"w", 1);
+        let floods: Vec<_> = (0..64).map(|_| server.connect()).collect();
+        std::thread::scope(|scope| {
+            for mut flood in &floods {
+                scope.spawn(move || {
+                    flood.write_all(b"d").unwrap();
+                    while flood.write(&[0; 64 * 1024]).is_ok() {}
+                });
+            }
+            // All are under way.
+            while number(&mut light, b"D") < 64 << 20 {}
+            let mut first: Vec<u64> = (0..9)
+                .map(|_| {
+                    let before = number(&mut light, b"D");
+                    // While the core does nothing, everybody's bytes pile up, and the question comes last.
+                    light.write_all(b"s").unwrap();
+                    std::thread::sleep(STALL / 2);
+                    number(&mut light, b"D") - before
+                })
+                .collect();
+            for flood in &floods {
+                flood.shutdown(Shutdown::Both).unwrap();
+            }
+            first.sort_unstable();
+            assert!(first[4] < 4 << 20, "bytes of others that came first: {first:?}");
+        });
+    });
+}
+
+#[test]
+fn what_another_core_tells_at_once_is_written_in_between() {
+    on_both(2, |server| {
+        let mut clients = server.connect_to_each(2);
+        let [mut teller, mut listener] = [clients.remove(0), clients.remove(0)];
+        ask(&mut listener, b"l", 1);
+        // The mailbox fills while its owner does not look.
+        listener.write_all(b"s").unwrap();
+        std::thread::sleep(STALL / 2);
+        teller.write_all(b"t").unwrap();
+        let mut kilobytes = vec![0; KILOBYTES * 1000];
+        listener.read_exact(&mut kilobytes).unwrap();
+        let peak = number(&mut listener, b"T");
+        assert!(peak <= 500, "{peak} of {KILOBYTES} kilobytes piled up before a write");
     });
 }
 

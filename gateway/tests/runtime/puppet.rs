@@ -25,6 +25,10 @@ pub(crate) const BURST: u32 = 20_000;
 pub(crate) const HOPS: u32 = 100_000;
 /// Bytes of one [`b'f'`] flood.
 pub(crate) const FLOOD: usize = 24 << 20;
+/// Kilobytes of one [`b't'`] burst: half a mailbox of them.
+pub(crate) const KILOBYTES: usize = 2000;
+/// How long [`b's'`] keeps a core from its work.
+pub(crate) const STALL: Duration = Duration::from_millis(100);
 
 /// What a flood consists of.
 pub(crate) fn flood_byte(index: usize) -> u8 {
@@ -49,6 +53,8 @@ pub(crate) enum Note {
     },
     /// The receiver counts it.
     Count,
+    /// The receiver sends a kilobyte to everyone who wants it.
+    Kilobyte,
 }
 
 struct Conn {
@@ -58,6 +64,12 @@ struct Conn {
     answers_missing: u32,
     resume_at: Option<Instant>,
     raw_echo: bool,
+    /// Its bytes are counted, and no commands.
+    sink: bool,
+    /// It gets every [`Note::Kilobyte`].
+    wants_kilobytes: bool,
+    /// Kilobytes since it was last given to the engine to write.
+    untold: u32,
     /// The peer will send no more; close when it has got everything.
     closing: bool,
 }
@@ -75,6 +87,10 @@ pub(crate) struct Puppet {
     actions: VecDeque<StreamAction<()>>,
     notes: VecDeque<(ShardIndex, Note)>,
     counted: u32,
+    /// Bytes that sinks have swallowed.
+    swallowed: u64,
+    /// The most kilobytes that one connection was told without a chance to be written in between.
+    peak_untold: u32,
     draining: bool,
     ended: Sender<Ended>,
 }
@@ -182,6 +198,27 @@ impl Puppet {
                 let counted = self.counted;
                 self.write(key, counted.to_be_bytes().to_vec());
             }
+            // Keep the core busy.
+            b's' => std::thread::sleep(STALL),
+            // From now on, swallow.
+            b'd' => self.conn(key).unwrap().sink = true,
+            // What has been swallowed?
+            b'D' => {
+                let swallowed = self.swallowed;
+                self.write(key, swallowed.to_be_bytes().to_vec());
+            }
+            // From now on, get what others tell.
+            b'l' => {
+                self.conn(key).unwrap().wants_kilobytes = true;
+                self.write(key, "l");
+            }
+            // Tell those on the next core a good deal.
+            b't' => self.notes.extend((0..KILOBYTES).map(|_| (peer, Note::Kilobyte))),
+            // How many kilobytes piled up?
+            b'T' => {
+                let peak = u64::from(self.peak_untold);
+                self.write(key, peak.to_be_bytes().to_vec());
+            }
             b'x' => panic!("asked to"),
             other => panic!("unknown command {other}"),
         }
@@ -215,6 +252,9 @@ impl Driven for Puppet {
             answers_missing: 0,
             resume_at: None,
             raw_echo: false,
+            sink: false,
+            wants_kilobytes: false,
+            untold: 0,
             closing: false,
         });
         key(index, self.generation)
@@ -229,6 +269,10 @@ impl Driven for Puppet {
         let mut rest = &*bytes;
         while let Some((&command, after)) = rest.split_first() {
             let Some(conn) = self.conn(key) else { return Reading::Closed };
+            if conn.sink {
+                self.swallowed += rest.len() as u64;
+                break;
+            }
             if conn.raw_echo {
                 self.write(key, Bytes::copy_from_slice(rest));
                 break;
@@ -267,6 +311,18 @@ impl Driven for Puppet {
                 }
             }
             Note::Count => self.counted += 1,
+            Note::Kilobyte => {
+                let keys: Vec<_> = self.keys().collect();
+                for key in keys {
+                    let conn = self.conn(key).unwrap();
+                    if conn.wants_kilobytes {
+                        conn.untold += 1;
+                        let untold = conn.untold;
+                        self.peak_untold = self.peak_untold.max(untold);
+                        self.write(key, vec![b'k'; 1000]);
+                    }
+                }
+            }
         }
     }
     fn handle_timeout(&mut self, now: Instant) {
@@ -284,6 +340,7 @@ impl Driven for Puppet {
         while let Some(key) = self.touched.pop_front() {
             if self.conn(key).is_some_and(|conn| !conn.queue.is_empty()) {
                 let conn = self.conn(key)?;
+                conn.untold = 0;
                 return Some((key, conn.stream, &conn.queue));
             }
         }
@@ -352,6 +409,8 @@ impl Server {
                 actions: VecDeque::new(),
                 notes: VecDeque::new(),
                 counted: 0,
+                swallowed: 0,
+                peak_untold: 0,
                 draining: false,
                 ended: sender.clone(),
             },

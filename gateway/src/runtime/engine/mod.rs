@@ -36,7 +36,7 @@ use tidegate_core::id::ShardIndex;
 use tidegate_core::shard::{ConnKey, Peer, StreamEnd};
 use tidegate_core::time::Instant;
 
-/// Bytes read at once; a shorter read means that the kernel has no more.
+/// Bytes read at once of a stream that has much to say; a shorter read means that the kernel has no more.
 const READ_BYTES: usize = 64 * 1024;
 /// After this long, monoio's other tasks (accept, links, timers) get their turn.
 const TURN_NANOS: u64 = 2_000_000;
@@ -91,10 +91,14 @@ pub(crate) struct Engine<S: Driven> {
     streams: Streams,
     /// Streams that may have bytes for us, in the order of their turn.
     readable: VecDeque<StreamId>,
+    /// Streams that had more to say than their first read took: they come after those.
+    unread: VecDeque<StreamId>,
     /// Connections whose write went on too long, to be continued.
     unfinished: Vec<ConnKey>,
     /// The shard has more to write than one pass does.
     writes_left: bool,
+    /// Parcels to be handled before clients are read again: those that lay there when they were last counted.
+    parcels_due: usize,
     /// Reads of all streams go through this one buffer.
     buffer: Box<[u8]>,
     scratch: Box<[u8]>,
@@ -137,8 +141,10 @@ impl<S: Driven> Engine<S> {
             timer,
             streams: Streams::default(),
             readable: VecDeque::new(),
+            unread: VecDeque::new(),
             unfinished: Vec::new(),
             writes_left: false,
+            parcels_due: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             events: Vec::new(),
@@ -185,7 +191,7 @@ impl<S: Driven> Engine<S> {
     fn pass(&mut self, now: Instant) -> io::Result<(usize, usize)> {
         let mut events = std::mem::take(&mut self.events);
         self.poller.collect(&mut events)?;
-        let mut taken = events.len() + self.empty_mailbox(now)?;
+        let mut taken = events.len() + self.take_parcels(now)?;
         for event in events.drain(..) {
             self.handle_event(now, event)?;
         }
@@ -206,7 +212,7 @@ impl<S: Driven> Engine<S> {
         let clients = if self.mailbox.waiting() > 0 {
             self.mailbox.could_send()
         } else {
-            !self.readable.is_empty() || !self.unfinished.is_empty()
+            !self.readable.is_empty() || !self.unread.is_empty() || !self.unfinished.is_empty()
         };
         clients || !self.mailbox.is_empty() || !self.poller.is_idle()
     }
