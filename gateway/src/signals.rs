@@ -3,6 +3,11 @@
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
+use std::time::{Duration, Instant};
+
+/// A signal that follows the first this closely is the same wish, told twice: `timeout` and process managers signal
+/// the process and then its group, and a terminal signals both a wrapper that passes it on and us.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// The signals that ask the process to stop, once they have been caught.
 #[derive(Debug)]
@@ -24,15 +29,22 @@ impl StopSignals {
         StopSignal(self.0.forever().next().unwrap_or(SIGTERM))
     }
 
-    /// Waits, on a thread of its own, for the signal that comes after the first: whoever asks twice does not want to
-    /// wait. The process then ends at once, with [`StopSignal::exit_code`].
+    /// Waits, on a thread of its own, for a signal that comes after the first: whoever asks twice does not want to
+    /// wait. The process then ends at once, with [`StopSignal::exit_code`]. To be called right after the first one; a
+    /// second within half a second is taken for its echo.
     ///
     /// # Errors
     ///
     /// If the thread cannot be started.
     pub fn end_the_process_at_the_next(mut self) -> io::Result<()> {
+        let first = Instant::now();
         let wait = move || {
-            let signal = self.wait();
+            let signal = loop {
+                let signal = self.wait();
+                if first.elapsed() >= SAME_WISH {
+                    break signal;
+                }
+            };
             tracing::warn!(signal = signal.name(), "asked twice to stop: stopping at once");
             std::process::exit(signal.exit_code());
         };
