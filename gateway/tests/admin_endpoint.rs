@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tidegate::admin::{Admin, MetricsSource, Readiness, ShardReport, TurnTimes};
 use tidegate_core::shard::stats::Stats;
 
@@ -118,6 +119,34 @@ fn clients_that_say_nothing_or_leave_do_not_hide_the_health() {
         gone.shutdown(Shutdown::Both).unwrap();
     }
     assert!(get(address, "/health/live").starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[test]
+fn a_crowd_that_never_finishes_its_requests_delays_a_health_check_by_seconds_at_most() {
+    let (_admin, address, _source) = start();
+    let crowd: Vec<_> = (0..60)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
+            stream
+        })
+        .collect();
+    let start = Instant::now();
+    assert!(get(address, "/health/live").starts_with("HTTP/1.1 200 OK\r\n"));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    drop(crowd);
+}
+
+#[test]
+fn a_client_that_is_slow_has_its_time_while_nobody_else_waits() {
+    let (_admin, address, _source) = start();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /health/live HTTP/1.1\r\n").unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    stream.write_all(b"\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
 }
 
 #[test]

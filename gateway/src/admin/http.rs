@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 /// For a whole request to come.
 const REQUEST_TIME: Duration = Duration::from_secs(2);
+/// The same while other clients wait to be accepted: whoever has something to ask says it at once.
+const REQUEST_TIME_IN_A_CROWD: Duration = Duration::from_millis(50);
 /// For the client to take some of the answer, each time.
 const WRITE_TIME: Duration = Duration::from_secs(5);
-/// For the client to say more or close, after the answer, each of [`LINGER_READS`] times.
+/// For the client to close after the answer.
 const LINGER_TIME: Duration = Duration::from_millis(500);
-/// How often what a client still sends is read, and thrown away.
-const LINGER_READS: usize = 4;
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Header fields of a request.
@@ -23,54 +23,64 @@ const FIELDS_MAX: usize = 64;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// Reads one request and answers it. The caller closes the connection.
+/// Reads one request and answers it. The caller closes the connection. `is_crowded` says whether others wait.
 ///
 /// # Errors
 ///
 /// If the client is too slow, or gone: nobody is left to tell.
-pub(super) fn serve(mut stream: &TcpStream, source: &dyn MetricsSource) -> io::Result<()> {
+pub(super) fn serve(
+    mut stream: &TcpStream,
+    source: &dyn MetricsSource,
+    is_crowded: &dyn Fn() -> bool,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(WRITE_TIME))?;
-    let deadline = Instant::now() + REQUEST_TIME;
+    let patience = Patience::new(REQUEST_TIME, is_crowded);
     let mut head = Vec::with_capacity(1024);
+    let mut chunk = [0; 1024];
     let answer = loop {
         if let Some(answer) = answer(&head, source) {
             break answer;
         }
-        read_more(stream, &mut head, deadline)?;
+        match patience.read(stream, &mut chunk)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => head.extend_from_slice(&chunk[..count]),
+        }
     };
     stream.write_all(answer.encode().as_bytes())?;
-    linger(stream)
-}
-
-/// Reads what has come. The deadline holds for the request, however small its pieces are.
-fn read_more(mut stream: &TcpStream, head: &mut Vec<u8>, deadline: Instant) -> io::Result<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    stream.set_read_timeout(Some(left))?;
-    let mut chunk = [0; 1024];
-    match stream.read(&mut chunk)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        count => {
-            head.extend_from_slice(&chunk[..count]);
-            Ok(())
-        }
-    }
-}
-
-/// Lets the client read the answer before the connection goes: a close with input unread is a reset.
-fn linger(mut stream: &TcpStream) -> io::Result<()> {
+    // The client reads the answer before the connection goes: a close with input unread is a reset.
     stream.shutdown(Shutdown::Write)?;
-    stream.set_read_timeout(Some(LINGER_TIME))?;
-    let mut ignored = [0; 8192];
-    for _ in 0..LINGER_READS {
-        if stream.read(&mut ignored)? == 0 {
-            break;
+    let patience = Patience::new(LINGER_TIME, is_crowded);
+    while patience.read(stream, &mut chunk)? > 0 {}
+    Ok(())
+}
+
+/// How long a client is waited for in all, however small the pieces are in which it sends.
+struct Patience<'a> {
+    start: Instant,
+    most: Duration,
+    is_crowded: &'a dyn Fn() -> bool,
+}
+
+impl<'a> Patience<'a> {
+    fn new(most: Duration, is_crowded: &'a dyn Fn() -> bool) -> Self {
+        Self { start: Instant::now(), most, is_crowded }
+    }
+
+    /// Reads what has come.
+    fn read(&self, mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let waited = self.start.elapsed();
+            if waited >= self.most || waited >= REQUEST_TIME_IN_A_CROWD && (self.is_crowded)() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            stream.set_read_timeout(Some(REQUEST_TIME_IN_A_CROWD))?;
+            match stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
         }
     }
-    Ok(())
 }
 
 /// What to say to a head; `None` while it has not come to its end.

@@ -1,8 +1,8 @@
 //! Health and metrics, on a listener and threads of their own.
 //!
 //! A scrape never touches the data path, except for the copy of its counters that each shard makes when it is asked.
-//! A few threads accept on one listener and each serves one short connection at a time, so that the cost is bounded,
-//! and one client that dawdles does not hide the health of the process from the others.
+//! A few threads accept on one listener and each serves one short connection at a time, so that the cost is bounded.
+//! A client that dawdles is cut off as soon as another one waits, so it does not hide the health of the process.
 
 mod exposition;
 mod http;
@@ -78,7 +78,7 @@ fn serve(listener: &TcpListener, source: &dyn MetricsSource, stopping: &AtomicBo
         match listener.accept() {
             Ok((stream, _)) => {
                 // Whatever goes wrong with one client is that client's business.
-                let _gone = http::serve(&stream, source);
+                let _gone = http::serve(&stream, source, &|| is_crowded(listener));
                 let _gone = stream.shutdown(Shutdown::Both);
             }
             Err(_) if stopping.load(Ordering::Acquire) => return,
@@ -89,4 +89,11 @@ fn serve(listener: &TcpListener, source: &dyn MetricsSource, stopping: &AtomicBo
             }
         }
     }
+}
+
+/// Whether clients wait to be accepted.
+fn is_crowded(listener: &TcpListener) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
