@@ -206,7 +206,7 @@ impl Builder {
         announce(&gateway);
         let signal = signals.wait();
         tracing::info!(signal = signal.name(), "stopping");
-        signals.end_the_process_at_the_next()?;
+        signals.end_the_process_at_the_next(signal)?;
         let in_time = gateway.stop();
         tracing::info!(in_time, "stopped");
         Ok(())

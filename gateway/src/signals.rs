@@ -29,19 +29,19 @@ impl StopSignals {
         StopSignal(self.0.forever().next().unwrap_or(SIGTERM))
     }
 
-    /// Waits, on a thread of its own, for a signal that comes after the first: whoever asks twice does not want to
-    /// wait. The process then ends at once, with [`StopSignal::exit_code`]. To be called right after the first one; a
-    /// second within half a second is taken for its echo.
+    /// Waits, on a thread of its own, for a signal that comes after the `first`: whoever asks twice does not want to
+    /// wait. The process then ends at once, with [`StopSignal::exit_code`]. To be called right after the first one; the
+    /// same signal within half a second is taken for its echo.
     ///
     /// # Errors
     ///
     /// If the thread cannot be started.
-    pub fn end_the_process_at_the_next(mut self) -> io::Result<()> {
-        let first = Instant::now();
+    pub fn end_the_process_at_the_next(mut self, first: StopSignal) -> io::Result<()> {
+        let since = Instant::now();
         let wait = move || {
             let signal = loop {
                 let signal = self.wait();
-                if first.elapsed() >= SAME_WISH {
+                if !signal.is_echo_of(first, since.elapsed()) {
                     break signal;
                 }
             };
@@ -62,6 +62,11 @@ impl StopSignal {
         if self.0 == SIGINT { "SIGINT" } else { "SIGTERM" }
     }
 
+    /// Whether it only repeats `first`, which came so long before: some who stop a process signal it and its group.
+    fn is_echo_of(self, first: Self, later: Duration) -> bool {
+        self == first && later < SAME_WISH
+    }
+
     /// What a shell reports for a process that died of it: 130 or 143.
     pub fn exit_code(self) -> i32 {
         128 + self.0
@@ -71,6 +76,14 @@ impl StopSignal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_signal_at_once_is_an_echo_and_any_other_a_second_wish() {
+        let (term, int) = (StopSignal(SIGTERM), StopSignal(SIGINT));
+        assert!(term.is_echo_of(term, Duration::from_millis(1)));
+        assert!(!int.is_echo_of(term, Duration::from_millis(1)));
+        assert!(!term.is_echo_of(term, SAME_WISH));
+    }
 
     #[test]
     fn signals_that_ask_to_stop_are_queued_instead_of_ending_the_process() {

@@ -110,7 +110,7 @@ fn a_port_that_is_taken_is_one_line_and_exit_code_1() {
     let taken_by_a_stranger = owner.local_addr().unwrap().to_string();
     let taken_by_a_gateway = gateway.url.strip_prefix("http://").unwrap();
     for taken in [taken_by_a_stranger.as_str(), taken_by_a_gateway] {
-        let output = Command::new(BINARY).args(["--listen", taken]).output().unwrap();
+        let output = Command::new(BINARY).args(["--app", "bench", "--listen", taken]).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         let said = String::from_utf8(output.stderr).unwrap();
         let line = format!("tidegate: cannot listen on {taken}: Address already in use (os error 98)\n");
@@ -212,7 +212,7 @@ fn where_the_kernel_refuses_io_uring_the_gateway_runs_on_epoll_and_says_so() {
 
 #[test]
 fn where_io_uring_is_required_and_refused_the_gateway_does_not_start() {
-    let args = [WITHOUT_IO_URING, BINARY, "--require-io-uring", "--listen", "127.0.0.1:0"];
+    let args = [WITHOUT_IO_URING, BINARY, "--require-io-uring", "--app", "bench", "--listen", "127.0.0.1:0"];
     let output = Command::new("python3").args(args).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
