@@ -15,7 +15,7 @@ use crate::net::listener::{BindError, Listeners};
 use crate::runtime::limits::raise_open_files;
 use crate::runtime::{Clock, DriverChoice, IoDriver};
 use crate::signals::StopSignals;
-use crate::worker::{Setup, StartError, WorkerControl, Workers, spawn_workers};
+use crate::worker::{Setup, StartError, WorkerControl, Workers, hint, spawn_workers};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -188,7 +188,8 @@ impl Builder {
         let cpus = config.cores.clone();
         let workers = spawn_workers(Setup { listeners, driver, connections_max, cpus, clock, make_shard })?;
         if let Some(error) = workers.io_uring_refused() {
-            tracing::warn!(%error, "the kernel refuses io_uring: running on epoll, a little slower");
+            let error = format!("{error}{}", hint(error));
+            tracing::warn!(error, "the kernel refuses io_uring: running on epoll, a little slower");
         }
         let state = Arc::new(State { control: workers.control(), is_draining: AtomicBool::new(false) });
         let admin = start_admin(config.admin, &state)?;

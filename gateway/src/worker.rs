@@ -49,7 +49,7 @@ pub struct Setup<F> {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// io_uring is required and refused.
-    #[error("io_uring is required, but the kernel refuses it: {0}")]
+    #[error("io_uring is required, but the kernel refuses it: {}{}", .0, hint(.0))]
     IoUringRefused(#[source] io::Error),
     /// Something that all workers share could not be made.
     #[error("cannot start the workers: {0}")]
@@ -65,7 +65,7 @@ pub enum StartError {
 }
 
 /// Ring memory counts against a limit that few people know.
-fn hint(error: &io::Error) -> &'static str {
+pub(crate) fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::OutOfMemory => {
             " (RLIMIT_MEMLOCK limits the memory of io_uring rings: raise LimitMEMLOCK)"
@@ -102,8 +102,8 @@ where
     S: Driven,
     F: Fn(ShardIndex) -> S + Send + Sync + 'static,
 {
-    let (driver, refused) = setup.driver.decide().map_err(StartError::IoUringRefused)?;
     let count = setup.listeners.workers();
+    let (driver, refused) = setup.driver.decide(count).map_err(StartError::IoUringRefused)?;
     let (mesh, mailboxes) = mesh(count).map_err(StartError::Shared)?;
     let admission = Arc::new(Admission::new(setup.connections_max));
     let make_shard = Arc::new(setup.make_shard);

@@ -142,6 +142,10 @@ fn cores_are_taken_from_those_the_process_may_use() {
 fn values_that_contradict_each_other_are_refused() {
     for (given, complaint) in [
         (vec![("server.listen", &["80", "80"][..])], "--listen: 0.0.0.0:80 is listed twice"),
+        (
+            vec![("server.listen", &["127.0.0.1:80", "[::]:80", "80"])],
+            "--listen: 127.0.0.1:80 is a part of 0.0.0.0:80, which is listed too",
+        ),
         (vec![("server.listen", &[""])], "--listen: at least one address is needed"),
         (
             vec![("server.listen", &[":80"]), ("server.admin", &["80"])],

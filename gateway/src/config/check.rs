@@ -5,7 +5,7 @@ use super::parse::{self, Cores};
 use super::raw::{Layer, Origin, Problem, Written};
 use super::{AppKind, Checked, Config, Machine, units};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_core::hub::interest::SHARDS_MAX;
 use tidegate_core::options::{CorsOptions, HttpTimeouts, Options, Transports};
 
@@ -112,6 +112,8 @@ fn contradictions(config: &Config, reader: &mut Reader<'_>) {
     for address in config.listen.iter().filter(|address| address.port() != 0) {
         if !seen.insert(address) {
             reader.complain("server.listen", format!("{address} is listed twice"));
+        } else if let Some(whole) = config.listen.iter().find(|other| is_part(*address, **other)) {
+            reader.complain("server.listen", format!("{address} is a part of {whole}, which is listed too"));
         }
     }
     if config.listen.is_empty() {
@@ -140,12 +142,17 @@ fn contradictions(config: &Config, reader: &mut Reader<'_>) {
     }
 }
 
-/// Whether `address` is one of `others`, or a part of one that listens on every address.
+/// Whether `address` is one of `others`, or one of the two is a part of the other.
 fn overlaps(address: SocketAddr, others: &[SocketAddr]) -> bool {
-    let everywhere = |ip: IpAddr| ip.is_unspecified() && ip.is_ipv4() == address.is_ipv4();
-    others
-        .iter()
-        .any(|other| other.port() == address.port() && (other.ip() == address.ip() || everywhere(other.ip())))
+    others.iter().any(|other| *other == address || is_part(address, *other) || is_part(*other, address))
+}
+
+/// Whether `whole` is every address of the machine on the same port, which `address` is one of.
+fn is_part(address: SocketAddr, whole: SocketAddr) -> bool {
+    whole.ip().is_unspecified()
+        && whole.is_ipv4() == address.is_ipv4()
+        && whole.port() == address.port()
+        && whole.ip() != address.ip()
 }
 
 /// What is allowed but is hardly what the operator means.

@@ -5,6 +5,7 @@ use super::ring;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 /// monoio's own ring carries accepts, links and timers, not clients: its minimum is plenty.
 const ENTRIES: u32 = 256;
@@ -22,12 +23,12 @@ pub enum DriverChoice {
 }
 
 impl DriverChoice {
-    /// Tries what the workers will do. Returns the driver, and why it is not io_uring although it could be.
-    pub(crate) fn decide(self) -> io::Result<(IoDriver, Option<io::Error>)> {
+    /// Tries what so many workers will do. Returns the driver, and why it is not io_uring although it could be.
+    pub(crate) fn decide(self, workers: u16) -> io::Result<(IoDriver, Option<io::Error>)> {
         let attempt = match self {
             Self::Epoll => return Ok((IoDriver::Epoll, None)),
             // A ring belongs to the thread that made it, so the attempt is made on one that ends.
-            Self::Auto | Self::RequireIoUring => std::thread::spawn(probe)
+            Self::Auto | Self::RequireIoUring => std::thread::spawn(move || probe(workers))
                 .join()
                 .unwrap_or_else(|_| Err(io::Error::other("the attempt to make a ring panicked"))),
         };
@@ -39,9 +40,28 @@ impl DriverChoice {
     }
 }
 
-fn probe() -> io::Result<()> {
-    ring::probe()?;
-    uring_builder().build().map(drop)
+/// Makes the rings of all workers, at the same time: their memory may be limited.
+fn probe(workers: u16) -> io::Result<()> {
+    patiently(|| {
+        let rings = (0..workers).map(|_| Ok((ring::build()?, uring_builder().build()?)));
+        rings.collect::<io::Result<Vec<_>>>().map(drop)
+    })
+}
+
+/// Makes a ring, or waits for the memory it needs, a second at most.
+///
+/// The kernel counts that memory per user, and takes its time to count it off when rings are closed: those of the
+/// process before us, or those of an attempt.
+pub(crate) fn patiently<T>(make: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..100 {
+        match make() {
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
+    make()
 }
 
 /// Without `DEFER_TASKRUN`, with which monoio's I/O stops while its queue of tasks is busy (io-uring.md §3).
@@ -54,7 +74,7 @@ fn uring_builder() -> RuntimeBuilder<monoio::time::TimeDriver<IoUringDriver>> {
 /// Runs a future to its end on a monoio runtime of this thread's own.
 pub(crate) fn run<F: Future>(driver: IoDriver, future: F) -> io::Result<F::Output> {
     Ok(match driver {
-        IoDriver::IoUring => uring_builder().build()?.block_on(future),
+        IoDriver::IoUring => patiently(|| uring_builder().build())?.block_on(future),
         IoDriver::Epoll => {
             let builder = RuntimeBuilder::<LegacyDriver>::new().with_entries(ENTRIES).enable_timer();
             builder.build()?.block_on(future)

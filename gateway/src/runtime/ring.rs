@@ -15,10 +15,11 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// New watches between two submissions; more than that cost one more system call.
-const SUBMISSIONS: u32 = 4096;
-/// Completions the kernel can hand over at once. When there are more, the kernel keeps the rest.
-const COMPLETIONS: u32 = 16_384;
+/// New watches between two submissions; more than that cost one more system call. A batch of accepts has 64.
+const SUBMISSIONS: u32 = 1024;
+/// Completions the kernel can hand over at once. When there are more, the kernel keeps the rest. Both queues together
+/// are 130 KiB, and the 8 MiB that systemd lets a service lock are enough for some fifty cores.
+const COMPLETIONS: u32 = 4096;
 
 /// Events for one pass of the engine.
 const BATCH: usize = 512;
@@ -32,12 +33,9 @@ pub(crate) struct Ring {
     early: Vec<Event>,
 }
 
-/// Fails where the kernel is older than 6.1 or refuses io_uring (seccomp, sysctl, memlock limit).
-pub(crate) fn probe() -> io::Result<()> {
-    build().map(drop)
-}
-
-fn build() -> io::Result<IoUring> {
+/// Makes a ring, and nothing else. Fails where the kernel is older than 6.1 or refuses io_uring (seccomp, sysctl,
+/// memlock limit).
+pub(crate) fn build() -> io::Result<IoUring> {
     IoUring::builder()
         .setup_single_issuer()
         .setup_defer_taskrun()
@@ -49,7 +47,7 @@ fn build() -> io::Result<IoUring> {
 
 impl Ring {
     pub(crate) fn new(wake: BorrowedFd<'_>) -> io::Result<Self> {
-        let ring = build()?;
+        let ring = super::executor::patiently(build)?;
         let wake = wake.try_clone_to_owned()?;
         ring.submitter().register_eventfd(wake.as_raw_fd())?;
         Ok(Self { ring, wake, early: Vec::new() })

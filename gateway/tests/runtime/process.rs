@@ -2,11 +2,17 @@
 
 use crate::puppet::{DRIVERS, Server, ask, connect};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
+use tidegate::runtime::DriverChoice;
+
+/// Workers of a child that has little memory for rings: more than such a memory holds.
+const POOR_WORKERS: u16 = 8;
+const MEMLOCK: &str = "RUNTIME_TEST_MEMLOCK";
 
 /// Open files a child may have: its own, and some twenty clients.
 const FILES: u64 = 48;
@@ -70,6 +76,36 @@ fn the_child() {
         println!("child: {} {}", stats.streams, stats.accept_pauses);
     }
     assert!(server.workers.drain(Duration::from_secs(10)));
+}
+
+/// Lets the kernel count the memory of this thread's rings, as it does for everyone but root.
+fn limit_ring_memory(bytes: u64) {
+    let mut capabilities = capabilities(None).unwrap();
+    capabilities.effective -= CapabilitySet::IPC_LOCK;
+    set_capabilities(None, capabilities).unwrap();
+    setrlimit(Resource::Memlock, Rlimit { current: Some(bytes), maximum: Some(bytes) }).unwrap();
+}
+
+#[test]
+#[ignore = "not a test: the other process of the test below"]
+fn the_poor_child() {
+    limit_ring_memory(std::env::var(MEMLOCK).unwrap().parse().unwrap());
+    let server = Server::start(DriverChoice::Auto, POOR_WORKERS);
+    println!("child: {:?}", server.workers.driver());
+    server.workers.stop();
+}
+
+#[test]
+fn where_the_rings_of_all_workers_do_not_fit_into_memory_that_may_be_locked_epoll_takes_over() {
+    for (bytes, driver) in [(64 << 10, "Epoll"), (768 << 10, "Epoll"), (4 << 20, "IoUring")] {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "process::the_poor_child", "--ignored", "--nocapture"])
+            .env(MEMLOCK, bytes.to_string())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(&format!("child: {driver}")), "{bytes}: {said}");
+    }
 }
 
 #[test]
