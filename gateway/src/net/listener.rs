@@ -7,9 +7,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// Connections the kernel keeps for us until we accept them, per socket (it allows `net.core.somaxconn`).
 const BACKLOG: i32 = 16_384;
+/// How long a port may be taken. The kernel takes the ring of a process that was killed apart when the process is
+/// gone already, and until then (up to 200 ms, measured) the ring holds the listeners.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The listening sockets of all workers.
 #[derive(Debug)]
@@ -80,8 +87,16 @@ impl Listeners {
 
 /// Fails if anyone listens there, even another process of ours: `SO_REUSEPORT` alone would share the port with
 /// it in silence, and each would get half of the clients.
+///
+/// It asks for a while: whoever starts us again right after we were killed shall find us serving.
 fn refuse_shared_port(address: SocketAddr) -> io::Result<()> {
-    new_socket(address)?.bind(&address.into())
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match new_socket(address)?.bind(&address.into()) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
 }
 
 fn new_socket(address: SocketAddr) -> io::Result<Socket> {
