@@ -95,6 +95,8 @@ pub(crate) struct Engine<S: Driven> {
     unread: VecDeque<StreamId>,
     /// Connections whose write went on too long, to be continued.
     unfinished: Vec<ConnKey>,
+    /// Connections whose write has failed; the shard has to be told.
+    broken: Vec<ConnKey>,
     /// The shard has more to write than one pass does.
     writes_left: bool,
     /// Parcels to be handled before clients are read again: those that lay there when they were last counted.
@@ -143,6 +145,7 @@ impl<S: Driven> Engine<S> {
             readable: VecDeque::new(),
             unread: VecDeque::new(),
             unfinished: Vec::new(),
+            broken: Vec::new(),
             writes_left: false,
             parcels_due: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
@@ -197,6 +200,10 @@ impl<S: Driven> Engine<S> {
         }
         self.events = events;
         taken += self.read_streams(now)?;
+        for conn in std::mem::take(&mut self.broken) {
+            self.shard.handle_end(now, conn, StreamEnd::Error);
+            taken += 1;
+        }
         if self.shard.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.shard.handle_timeout(now);
             taken += 1;
@@ -214,7 +221,7 @@ impl<S: Driven> Engine<S> {
         } else {
             !self.readable.is_empty() || !self.unread.is_empty() || !self.unfinished.is_empty()
         };
-        clients || !self.mailbox.is_empty() || !self.poller.is_idle()
+        clients || !self.broken.is_empty() || !self.mailbox.is_empty() || !self.poller.is_idle()
     }
 
     /// Gets ready to sleep; `false` if something has come up. The order of steps loses no wake-up: see

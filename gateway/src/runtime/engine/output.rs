@@ -8,7 +8,6 @@ use crate::runtime::streams::Input;
 use rustix::net::{Shutdown, shutdown};
 use std::io;
 use std::os::fd::AsFd as _;
-use tidegate_core::shard::StreamEnd;
 use tidegate_core::time::Instant;
 
 /// Connections written to before deadlines and other cores are looked at again; one write is 3 to 5 µs.
@@ -77,7 +76,10 @@ impl<S: Driven> Engine<S> {
                 Sent::Failed => {
                     if stream.input != Input::Dead {
                         stream.input = Input::Dead;
-                        self.shard.handle_end(now, conn, StreamEnd::Error);
+                        self.broken.push(conn);
+                        // The shard hears of it as input: what follows from it may concern other cores, to whom
+                        // nothing can be said any more before the writes of this pass.
+                        self.shard.handle_written(now, conn, 0);
                     }
                 }
             }
