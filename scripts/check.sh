@@ -23,6 +23,12 @@ cargo fmt --all --check
 cargo fmt --check --manifest-path gateway/tests/rust-client/Cargo.toml
 step lints
 cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+step "fuzz targets"
+cargo fmt --check --manifest-path core/fuzz/Cargo.toml
+if cargo +nightly --version &>/dev/null; then
+  CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/fuzz" cargo +nightly check --quiet --locked \
+    --manifest-path core/fuzz/Cargo.toml --features libfuzzer --bins
+fi
 step documentation
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps
 step dependencies
