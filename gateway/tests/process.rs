@@ -110,7 +110,7 @@ fn a_port_that_is_taken_is_one_line_and_exit_code_1() {
     let taken_by_a_stranger = owner.local_addr().unwrap().to_string();
     let taken_by_a_gateway = gateway.url.strip_prefix("http://").unwrap();
     for taken in [taken_by_a_stranger.as_str(), taken_by_a_gateway] {
-        let output = Command::new(BINARY).args(["--app", "bench", "--listen", taken]).output().unwrap();
+        let output = Command::new(BINARY).args(["--listen", taken]).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         let said = String::from_utf8(output.stderr).unwrap();
         let line = format!("tidegate: cannot listen on {taken}: Address already in use (os error 98)\n");

@@ -23,7 +23,8 @@ const socket = connect();
 function connect() {
   const script = document.querySelector('script[src$="socket.io.min.js"]');
   if (typeof io === "undefined") {
-    $("join-error").textContent = `The Socket.IO client could not be loaded from ${script.getAttribute("src")}.`;
+    const missing = `The Socket.IO client could not be loaded from ${script.getAttribute("src")}.`;
+    $("join-error").textContent = `${missing} Tidegate serves it if it is started with --client-dir.`;
     $("enter").disabled = true;
     return null;
   }

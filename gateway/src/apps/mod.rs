@@ -57,14 +57,11 @@ pub fn serve(config: Config) -> Result<(), GatewayError> {
     let embedded = Embedded::new(config.app);
     let path = config.options.path.clone();
     let mut builder = Gateway::builder();
-    match config.client_dir.as_ref().map(|dir| assets::load_bundles(dir, &path)) {
-        Some(Ok(bundles)) => builder = builder.assets(bundles),
-        Some(Err(error)) => tracing::warn!("no client bundles: {error}"),
-        None if config.app == AppKind::Chat => tracing::warn!(
-            "the chat page needs the Socket.IO client: npm install socket.io-client, and start with \
-             --client-dir node_modules/socket.io-client/dist"
-        ),
-        None => {}
+    if let Some(dir) = &config.client_dir {
+        match assets::load_bundles(dir, &path) {
+            Ok(bundles) => builder = builder.assets(bundles),
+            Err(error) => tracing::warn!("no client bundles: {error}"),
+        }
     }
     builder = match config.app {
         AppKind::Chat => builder.assets(chat_assets(&path)),
