@@ -39,9 +39,11 @@ impl Gateway {
             .expect("the gateway has been built");
         let out = Lines::follow(child.stdout.take().expect("it is piped"));
         let log = Lines::follow(child.stderr.take().expect("it is piped"));
-        let url =
+        // It is ended with this, also if it never has an address.
+        let mut gateway = Self { child, url: String::new(), log };
+        gateway.url =
             out.wait_for("address", START, |line| line.strip_prefix("listening on ").map(str::to_owned));
-        Self { child, url, log }
+        gateway
     }
 
     /// Asks it to stop.
