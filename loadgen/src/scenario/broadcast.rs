@@ -84,6 +84,36 @@ impl Broadcast {
         clients.emit(sender, &self.text);
     }
 
+    /// Takes one packet of a client.
+    fn receive(&mut self, position: usize, packet: &[u8], now: Nanos, stats: &mut Stats) {
+        let expected = match self.expected[position] {
+            Some(next) => next,
+            // Another worker has started already, and its first broadcasts are here before our own start.
+            None if self.plan.is_none() => 0,
+            None => return,
+        };
+        let Some((sequence, due, intact)) = self.parse(packet) else {
+            stats.errors.mismatched += 1;
+            return;
+        };
+        if sequence < expected {
+            stats.errors.duplicated += 1;
+            return;
+        }
+        // A gap on an ordered connection: what is missing will not come.
+        stats.errors.lost += sequence - expected;
+        self.received += sequence - expected;
+        self.expected[position] = Some(sequence + 1);
+        if !intact {
+            stats.errors.mismatched += 1;
+        }
+        if self.plan.is_some_and(|plan| plan.measures(now)) {
+            stats.messages += 1;
+            stats.latency.saturating_record(now.saturating_sub(due));
+        }
+        self.delivered(sequence);
+    }
+
     /// Counts a delivery.
     fn delivered(&mut self, sequence: u64) {
         self.received += 1;
@@ -119,33 +149,13 @@ impl Scenario for Broadcast {
         self.plan = Some(plan);
         self.schedule = self.settings.rate.map(|rate| Schedule::new(plan.start, rate));
         for position in clients.joined() {
-            self.expected[position] = Some(0);
+            self.expected[position].get_or_insert(0);
             self.subscribers += 1;
         }
     }
 
     fn handle_packet(&mut self, packet: &[u8], link: &mut Link<'_>, now: Nanos, stats: &mut Stats) {
-        let (Some(plan), Some(expected)) = (self.plan, self.expected[link.position]) else { return };
-        let Some((sequence, due, intact)) = self.parse(packet) else {
-            stats.errors.mismatched += 1;
-            return;
-        };
-        if sequence < expected {
-            stats.errors.duplicated += 1;
-            return;
-        }
-        // A gap on an ordered connection: what is missing will not come.
-        stats.errors.lost += sequence - expected;
-        self.received += sequence - expected;
-        self.expected[link.position] = Some(sequence + 1);
-        if !intact {
-            stats.errors.mismatched += 1;
-        }
-        if plan.measures(now) {
-            stats.messages += 1;
-            stats.latency.saturating_record(now.saturating_sub(due));
-        }
-        self.delivered(sequence);
+        self.receive(link.position, packet, now, stats);
     }
 
     fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos) -> Option<Nanos> {
@@ -194,6 +204,15 @@ mod tests {
         assert_eq!(broadcast.parse(br#"2["news",7,1234,"ab"]"#), Some((7, 1234, true)));
         assert_eq!(broadcast.parse(br#"2["news",7,1234,"aX"]"#), Some((7, 1234, false)));
         assert_eq!(broadcast.parse(br#"2["olds",7,1234,"ab"]"#), None);
+    }
+
+    #[test]
+    fn what_another_worker_sends_before_our_start_is_not_lost() {
+        let (mut broadcast, mut stats) = (broadcast(), Stats::new());
+        for sequence in 0..2 {
+            broadcast.receive(1, format!(r#"2["news",{sequence},5,"ab"]"#).as_bytes(), 9, &mut stats);
+        }
+        assert_eq!((stats.errors.total(), broadcast.received, broadcast.expected[1]), (0, 2, Some(2)));
     }
 
     #[test]
