@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tidegate::admin::{Admin, MetricsSource, Readiness, ShardReport, TurnTimes};
 use tidegate_core::shard::stats::Stats;
 
@@ -122,7 +122,7 @@ fn clients_that_say_nothing_or_leave_do_not_hide_the_health() {
 }
 
 #[test]
-fn a_crowd_that_never_finishes_its_requests_delays_a_health_check_by_seconds_at_most() {
+fn a_crowd_that_never_finishes_its_requests_is_cut_to_make_room_for_a_health_check() {
     let (_admin, address, _source) = start();
     let crowd: Vec<_> = (0..60)
         .map(|_| {
@@ -131,10 +131,12 @@ fn a_crowd_that_never_finishes_its_requests_delays_a_health_check_by_seconds_at_
             stream
         })
         .collect();
-    let start = Instant::now();
     assert!(get(address, "/health/live").starts_with("HTTP/1.1 200 OK\r\n"));
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    drop(crowd);
+    // Who came first has been told to go, and did nothing for it.
+    let mut first = crowd.into_iter().next().unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
 
 #[test]
