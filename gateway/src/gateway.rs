@@ -2,9 +2,8 @@
 //!
 //! ```no_run
 //! use tidegate::Gateway;
-//! # fn my_app() -> Box<dyn tidegate::app::App> { unimplemented!() }
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! Gateway::builder().listen("127.0.0.1:3000".parse()?).app(|_shard| my_app()).run()?;
+//! # fn serve(my_app: fn() -> Box<dyn tidegate::app::App>) -> Result<(), Box<dyn std::error::Error>> {
+//! Gateway::builder().listen("127.0.0.1:3000".parse()?).app(move |_shard| my_app()).run()?;
 //! # Ok(())
 //! # }
 //! ```

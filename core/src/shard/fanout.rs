@@ -20,12 +20,17 @@ impl Core {
         let remote = self.shards_of(selector);
         if !remote.is_empty() {
             let content = BroadcastContent::Plain(parcel.clone());
-            let broadcast = Arc::new(Broadcast { selector: selector.clone(), flags, tick, content });
-            for shard in remote.iter() {
-                self.tell(shard, Content::Broadcast(Arc::clone(&broadcast)));
-            }
+            self.tell_all(remote, Broadcast { selector: selector.clone(), flags, tick, content });
         }
         self.deliver(selector, &parcel, flags);
+    }
+
+    /// Sends a broadcast to other shards, each once.
+    fn tell_all(&mut self, shards: ShardSet, broadcast: Broadcast) {
+        let broadcast = Arc::new(broadcast);
+        for shard in shards.iter() {
+            self.tell(shard, Content::Broadcast(Arc::clone(&broadcast)));
+        }
     }
 
     /// Shards, other than this, that may have members.
@@ -105,10 +110,7 @@ impl Core {
                 collector,
             };
             let tick = self.tick_name();
-            let broadcast = Arc::new(Broadcast { selector: selector.clone(), flags, tick, content });
-            for shard in remote.iter() {
-                self.tell(shard, Content::Broadcast(Arc::clone(&broadcast)));
-            }
+            self.tell_all(remote, Broadcast { selector: selector.clone(), flags, tick, content });
         }
         self.ask_members(selector, flags, event, args, timeout, collector);
     }

@@ -70,8 +70,7 @@ impl<'a> Patience<'a> {
     /// Reads what has come.
     fn read(&self, mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let waited = self.start.elapsed();
-            if waited >= self.most || waited >= REQUEST_TIME_IN_A_CROWD && (self.is_crowded)() {
+            if is_over(self.start.elapsed(), self.most, self.is_crowded) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             stream.set_read_timeout(Some(REQUEST_TIME_IN_A_CROWD))?;
@@ -81,6 +80,11 @@ impl<'a> Patience<'a> {
             }
         }
     }
+}
+
+/// Whether a client has had its time: `most` of it, but little while others wait.
+fn is_over(waited: Duration, most: Duration, is_crowded: impl Fn() -> bool) -> bool {
+    waited >= most || waited >= REQUEST_TIME_IN_A_CROWD && is_crowded()
 }
 
 /// What to say to a head; `None` while it has not come to its end.
@@ -149,5 +153,28 @@ impl Answer {
             "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
              Cache-Control: no-store\r\n{allow}Connection: close\r\n\r\n{body}"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_has_its_time_while_nobody_waits_and_little_of_it_in_a_crowd() {
+        let just_before = |time: Duration| time.checked_sub(Duration::from_millis(1)).unwrap();
+        for (waited, is_crowded, over) in [
+            (just_before(REQUEST_TIME), false, false),
+            (REQUEST_TIME, false, true),
+            (just_before(REQUEST_TIME_IN_A_CROWD), true, false),
+            (REQUEST_TIME_IN_A_CROWD, true, true),
+            (REQUEST_TIME_IN_A_CROWD, false, false),
+        ] {
+            assert_eq!(
+                is_over(waited, REQUEST_TIME, || is_crowded),
+                over,
+                "{waited:?}, crowded: {is_crowded}"
+            );
+        }
     }
 }
