@@ -25,10 +25,11 @@ pub mod app {
     pub use tidegate_core::session::handshake::Handshake;
     pub use tidegate_core::shard::Io;
     pub use tidegate_core::shard::app::{
-        AckError, App, BroadcastAcks, Connect, Departed, Event, Flags, Rejection, Reply, Selector,
-        SocketInfo, SocketKey, Ticket, Verdict,
+        AckError, App, AppMessage, BroadcastAcks, Connect, Departed, Event, Flags, PortKey, Rejection, Reply,
+        Selector, SessionKey, SocketInfo, SocketKey, Ticket, Verdict,
     };
-    pub use tidegate_core::socket_io::{Args, ArgsError, ArgsRef, EventName};
+    pub use tidegate_core::shard::stats::{BackendStats, Stats};
+    pub use tidegate_core::socket_io::{Args, ArgsError, ArgsRef, EventName, OutName};
     pub use tidegate_core::time::Instant;
 }
 

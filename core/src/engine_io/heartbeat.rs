@@ -67,11 +67,21 @@ impl Heartbeat {
         }
     }
 
+    /// The client's input is taken again: a pong that is owed may still be on its way.
+    pub fn handle_release(&mut self, now: Instant, intervals: &Intervals) {
+        self.restart(now, intervals);
+    }
+
     /// The session moved to another transport.
     ///
     /// An outstanding ping may have gone down with the old one, or the pong may still be on its way there:
     /// its time starts again.
     pub fn handle_upgrade(&mut self, now: Instant, intervals: &Intervals) {
+        self.restart(now, intervals);
+    }
+
+    /// Waits for the pong, if one is owed, for the whole time again.
+    fn restart(&mut self, now: Instant, intervals: &Intervals) {
         if self.waiting != Waiting::ToPing {
             self.deadline = now + intervals.timeout;
         }
@@ -82,17 +92,18 @@ impl Heartbeat {
         self.deadline
     }
 
-    /// What is due now.
-    pub fn handle_timeout(&mut self, now: Instant, intervals: &Intervals) -> Due {
+    /// What is due now. A client whose input is held, `is_held`, may have answered without our knowing: it is
+    /// pinged again instead of given up, so that it does not miss us.
+    pub fn handle_timeout(&mut self, now: Instant, intervals: &Intervals, is_held: bool) -> Due {
         if now < self.deadline {
             return Due::Nothing;
         }
         match self.waiting {
-            Waiting::ToPing => {
+            Waiting::ForPong | Waiting::ForPongExtended if !is_held => Due::Close,
+            _ => {
                 *self = Self { deadline: now + intervals.timeout, waiting: Waiting::ForPong };
                 Due::Ping
             }
-            Waiting::ForPong | Waiting::ForPongExtended => Due::Close,
         }
     }
 }
@@ -127,7 +138,7 @@ mod tests {
                 }
             }
             let is_early = now < heartbeat.deadline();
-            let due = heartbeat.handle_timeout(now, &INTERVALS);
+            let due = heartbeat.handle_timeout(now, &INTERVALS, false);
             assert_eq!(is_early, due == Due::Nothing);
             if !is_early {
                 log.push((millis, due));
@@ -189,7 +200,7 @@ mod tests {
     #[test]
     fn a_late_turn_delays_but_skips_nothing() {
         let mut heartbeat = Heartbeat::new(Instant::ORIGIN, &INTERVALS);
-        assert_eq!(heartbeat.handle_timeout(Instant::from_millis(10_000), &INTERVALS), Ping);
+        assert_eq!(heartbeat.handle_timeout(Instant::from_millis(10_000), &INTERVALS, false), Ping);
         assert_eq!(heartbeat.deadline(), Instant::from_millis(10_200));
     }
 }

@@ -1,4 +1,4 @@
-//! One client connection: HTTP until it is upgraded.
+//! One connection: a client's, HTTP until it is upgraded, or the application's own.
 //!
 //! Like a session, a connection is data; `shard/` moves it. What belongs here is what can be said of one
 //! connection alone. Spec: protocol.md 1.5 to 1.9.
@@ -11,6 +11,7 @@ use crate::engine_io::request::EngineQuery;
 use crate::http::cors::FieldList;
 use crate::http::{BodyDecoder, Coding, HeadDecoder, Reply};
 use crate::id::Id;
+use crate::limits::HELD_INPUT_BYTES_MAX;
 use crate::time::Instant;
 use crate::timers::Armed;
 use crate::ws;
@@ -22,7 +23,7 @@ use write_queue::WriteQueue;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamHandle(pub i32);
 
-/// An accepted TCP connection.
+/// An accepted stream.
 #[derive(Debug)]
 pub struct Conn {
     /// The driver's name for it.
@@ -51,6 +52,8 @@ pub struct Conn {
     pub head_started: bool,
     /// Whether the driver has been told to stop reading.
     pub is_paused: bool,
+    /// Whether the application takes no more input from it now.
+    pub is_held: bool,
     /// Whether the peer has sent FIN. What it asked for before may still be answered.
     pub has_ended: bool,
     /// What happens once `out` is empty.
@@ -78,6 +81,8 @@ pub enum Role {
     WebSocket(WebSocket),
     /// Nothing any more: they are thrown away until the peer closes.
     Leaving,
+    /// The application knows.
+    Port,
 }
 
 /// The HTTP side of a connection.
@@ -209,9 +214,26 @@ impl Conn {
             is_blocked: false,
             head_started: false,
             is_paused: false,
+            is_held: false,
             has_ended: false,
             then: Then::GoOn,
         }
+    }
+
+    /// A stream of the application's own. It has no deadline, and nobody's address.
+    pub fn port(stream: StreamHandle) -> Self {
+        let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self { role: Role::Port, deadline: None, ..Self::new(stream, nobody, Instant::ORIGIN) }
+    }
+
+    /// Whether it is the application's own.
+    pub fn is_port(&self) -> bool {
+        matches!(self.role, Role::Port)
+    }
+
+    /// Whether nothing more is to be read from it for now.
+    pub fn must_wait(&self) -> bool {
+        self.is_held || self.input.len() > HELD_INPUT_BYTES_MAX
     }
 
     /// Its HTTP side, if it still has one.

@@ -35,6 +35,8 @@ pub struct Socket {
     pub session: Key,
     /// Whether the application has let it in.
     pub stage: Stage,
+    /// Whether the application takes no more input from its client for its sake.
+    pub holds_input: bool,
     /// When it was created.
     pub issued: Instant,
     /// The CONNECT payload as JSON text; `None` is `{}`.
@@ -97,6 +99,7 @@ impl Hub {
             id,
             session,
             stage: Stage::Connecting,
+            holds_input: false,
             issued,
             auth,
             data: None,

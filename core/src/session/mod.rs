@@ -40,6 +40,15 @@ pub struct RequestRef {
     pub sequence: u32,
 }
 
+/// The POST of a session that has not been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Post {
+    /// The request.
+    pub request: RequestRef,
+    /// Whether its body has been handled: only the application's hold keeps the answer back.
+    pub is_handled: bool,
+}
+
 /// A WebSocket that tries to take over from polling.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
@@ -86,14 +95,16 @@ pub struct Session {
     pub outbox: Outbox,
     /// The GET that waits.
     pub poll: Option<RequestRef>,
-    /// The POST whose body is still coming.
-    pub post: Option<RequestRef>,
+    /// The POST whose body is still coming, or whose answer is held back.
+    pub post: Option<Post>,
     /// Socket.IO packets in the making.
     pub decoder: Decoder,
     /// Bytes of `decoder` that the shard has counted.
     pub counted_bytes: usize,
     /// Its sockets.
     pub sockets: SmallVec<[Membership; 1]>,
+    /// How many of them hold its input.
+    pub holds: u16,
     /// Its first request.
     pub handshake: Arc<Handshake>,
     /// By when a namespace must have been joined; `None` once one has.

@@ -4,25 +4,22 @@
 //! belongs to its sockets. Calls never nest: what an app asks of [`Io`] takes effect at once, but what follows
 //! from it (say, a `disconnected`) is told after the current call has returned.
 
+pub use super::key::{PortKey, SessionKey, SocketKey};
 pub use crate::hub::acks::Ticket;
 
 use super::Io;
+use super::stats::Stats;
 use crate::close::DisconnectReason;
 use crate::http::Fields;
 use crate::id::{Id, ShardIndex};
 use crate::session::handshake::Handshake;
 use crate::socket_io::{Args, ArgsRef, EventName};
 use ::http::HeaderMap;
+use std::any::Any;
 use std::fmt;
 
-/// A socket (one client in one namespace), on any shard. Keys of sockets that are gone are never valid again:
-/// whatever is asked for them is ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SocketKey {
-    pub(crate) shard: ShardIndex,
-    pub(crate) index: u32,
-    pub(crate) generation: u32,
-}
+/// What the applications of two shards say to each other: anything that may change threads.
+pub type AppMessage = Box<dyn Any + Send>;
 
 /// What an app says to a CONNECT.
 #[derive(Clone, Debug)]
@@ -100,6 +97,18 @@ pub struct Event<'a> {
 pub struct Reply {
     pub(crate) socket: SocketKey,
     pub(crate) ack: u64,
+}
+
+impl Reply {
+    /// The number under which the client waits; with [`Self::socket`] it is all that [`Io::reply_to`] needs.
+    pub fn ack(&self) -> u64 {
+        self.ack
+    }
+
+    /// The socket the event came from.
+    pub fn socket(&self) -> SocketKey {
+        self.socket
+    }
 }
 
 /// Why an acknowledgement never came.
@@ -209,6 +218,47 @@ pub trait App {
     /// A socket that had been let in has left.
     fn disconnected(&mut self, io: &mut Io<'_>, socket: Departed) {
         let _ = (io, socket);
+    }
+
+    /// A stream for the application was accepted on this shard.
+    fn port_opened(&mut self, io: &mut Io<'_>, port: PortKey) {
+        let _ = (io, port);
+    }
+
+    /// Bytes of a port, in order, split anywhere. They may be changed in place.
+    fn port_bytes(&mut self, io: &mut Io<'_>, port: PortKey, bytes: &mut [u8]) {
+        let _ = (io, port, bytes);
+    }
+
+    /// The peer of a port has closed it, or it broke; what was not written is lost. Told once, and not of a port
+    /// that was closed from here, by [`Io::port_close`] or a drain.
+    fn port_closed(&mut self, io: &mut Io<'_>, port: PortKey) {
+        let _ = (io, port);
+    }
+
+    /// The application of shard `from` has sent this with [`Io::tell`], in order with all else that it did to
+    /// sockets of this shard.
+    fn told(&mut self, io: &mut Io<'_>, from: ShardIndex, message: AppMessage) {
+        let _ = (io, from, message);
+    }
+
+    /// [`Io::flush_soon`] was asked for: all input of this pass has been handled, and nothing of what follows
+    /// from it has left yet. What is done here is a tick of its own, and leaves in the same pass.
+    ///
+    /// Who asks for another flush in here gets it before the pass goes on, so who always asks hangs the shard.
+    fn flush(&mut self, io: &mut Io<'_>) {
+        let _ = io;
+    }
+
+    /// The gateway stops: every session of this shard has been closed, and its sockets have been told of. When
+    /// this returns, every port is closed as by [`Io::port_close`]. Other shards are told at their own time.
+    fn drain(&mut self, io: &mut Io<'_>) {
+        let _ = io;
+    }
+
+    /// Adds what the application counts itself to a copy of the shard's counters.
+    fn stats(&self, stats: &mut Stats) {
+        let _ = stats;
     }
 }
 

@@ -5,7 +5,6 @@ use super::{Action, StreamEnd};
 use crate::arena::Key;
 use crate::close::CloseReason;
 use crate::front::{Body, Role, Subject, Then, WebSocketUser};
-use crate::limits::HELD_INPUT_BYTES_MAX;
 
 impl Core {
     /// Everything queued for a connection has left.
@@ -29,11 +28,11 @@ impl Core {
         }
     }
 
-    /// Has the driver read again where it had been told to stop, once there is room.
+    /// Has the driver read again where it had been told to stop, once nothing is in the way.
     pub(super) fn resume_reading(&mut self, key: Key) {
         if let Some(conn) = self.conns.get_mut(key)
             && conn.is_paused
-            && conn.input.len() <= HELD_INPUT_BYTES_MAX
+            && !conn.must_wait()
         {
             conn.is_paused = false;
             self.actions.push_back(Action::Resume { conn: key, stream: conn.stream });
@@ -97,7 +96,10 @@ impl Core {
             self.close_session(key, CloseReason::ServerShuttingDown);
         }
         for key in self.conns.keys() {
-            self.drain_conn(key);
+            // The application has its last word first: see `drain_ports`.
+            if self.conns.get(key).is_some_and(|conn| !conn.is_port()) {
+                self.drain_conn(key);
+            }
         }
         debug_assert!(self.accepted.is_empty(), "a tick has ended");
     }
@@ -114,7 +116,7 @@ impl Core {
             Role::WebSocket(websocket) if websocket.user == WebSocketUser::Echo => {
                 self.close_websocket(key, None);
             }
-            Role::WebSocket(_) | Role::Leaving => {}
+            Role::WebSocket(_) | Role::Leaving | Role::Port => {}
         }
         self.arm_conn(key);
     }

@@ -7,15 +7,21 @@ use crate::arena::Key;
 use crate::hub::interest::ShardSet;
 use crate::id::{Id, ShardIndex};
 use crate::payload::{Packet, Parcel};
-use crate::socket_io::{ArgsRef, encode, quote};
+use crate::socket_io::{ArgsRef, OutName, encode};
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Core {
     /// Sends an event to every socket of a selector.
-    pub(super) fn broadcast(&mut self, selector: &Selector, flags: Flags, event: &str, args: ArgsRef<'_>) {
+    pub(super) fn broadcast(
+        &mut self,
+        selector: &Selector,
+        flags: Flags,
+        event: &OutName<'_>,
+        args: ArgsRef<'_>,
+    ) {
         self.stats.broadcasts += 1;
-        let parcel = with_flags(encode::event(&selector.namespace, None, &quote(event), args), flags);
+        let parcel = with_flags(encode::event(&selector.namespace, None, event.json(), args), flags);
         let tick = self.tick_name();
         let remote = self.shards_of(selector);
         if !remote.is_empty() {
@@ -91,7 +97,7 @@ impl Core {
         &mut self,
         selector: &Selector,
         flags: Flags,
-        event: &str,
+        event: &OutName<'_>,
         args: ArgsRef<'_>,
         timeout: Duration,
         ticket: Ticket,
@@ -104,7 +110,7 @@ impl Core {
         let collector = (self.index, collection);
         if !remote.is_empty() {
             let content = BroadcastContent::WithAck {
-                event: event.into(),
+                event: event.json().into(),
                 args: args.into_owned(),
                 timeout,
                 collector,
@@ -112,10 +118,11 @@ impl Core {
             let tick = self.tick_name();
             self.tell_all(remote, Broadcast { selector: selector.clone(), flags, tick, content });
         }
-        self.ask_members(selector, flags, event, args, timeout, collector);
+        self.ask_members(selector, flags, event.json(), args, timeout, collector);
     }
 
-    /// Sends a question to this shard's members, and reports to the collector when all have answered.
+    /// Sends a question to this shard's members, and reports to the collector when all have answered. `event` is
+    /// JSON text.
     fn ask_members(
         &mut self,
         selector: &Selector,
@@ -139,7 +146,7 @@ impl Core {
         let sockets: Vec<Key> = members.iter().map(|(socket, _)| *socket).collect();
         let group = self.acks.expect_group(&sockets, ack, collector);
         self.timers.insert(self.now + timeout, Due::Group(group));
-        let parcel = with_flags(encode::event(&selector.namespace, Some(ack), &quote(event), args), flags);
+        let parcel = with_flags(encode::event(&selector.namespace, Some(ack), event, args), flags);
         for (_, session) in members {
             self.send(session, parcel.clone(), flags.volatile);
         }

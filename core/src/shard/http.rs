@@ -11,7 +11,7 @@ use crate::http::cors::FieldList;
 use crate::http::{
     BodyDecoder, BodyLength, Coding, Cors, FieldStorage, Head, HeadError, Reply, Step, negotiate, response,
 };
-use crate::limits::{HELD_INPUT_BYTES_MAX, SKIPPED_BODY_BYTES_MAX, UNREAD_ANSWER_BYTES_MAX};
+use crate::limits::{SKIPPED_BODY_BYTES_MAX, UNREAD_ANSWER_BYTES_MAX};
 use crate::session::RequestRef;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
@@ -304,10 +304,9 @@ impl Core {
         self.arm_conn(key);
     }
 
-    /// Keeps bytes for later, and stops reading when there are many.
+    /// Keeps bytes for later. With many, nothing more is read: see [`Conn::must_wait`].
     fn keep_input(&mut self, key: Key, rest: Vec<u8>) {
         let Some(conn) = self.conns.get_mut(key) else { return };
-        conn.is_paused |= rest.len() > HELD_INPUT_BYTES_MAX;
         conn.input = if rest.is_empty() { Vec::new() } else { rest };
     }
 

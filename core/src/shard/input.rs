@@ -23,7 +23,7 @@ impl Conn {
                 _ => 0,
             },
             Role::WebSocket(websocket) => websocket.decoder.heap_bytes(),
-            Role::Leaving => 0,
+            Role::Leaving | Role::Port => 0,
         };
         inside + self.input.capacity()
     }
@@ -51,7 +51,7 @@ impl Core {
             Role::WebSocket(_) => {
                 self.end_websocket(key, Some(TRY_AGAIN_LATER), CloseReason::TransportError, Then::Linger);
             }
-            Role::Leaving => {}
+            Role::Leaving | Role::Port => {}
         }
     }
 

@@ -1,14 +1,16 @@
 //! What an application can do. Everything takes effect at once, in order, on whichever shard it belongs to;
 //! what is asked for a socket that has gone is ignored.
 
-use super::app::{Flags, Rejection, Reply, Selector, SocketKey, Ticket};
-use super::message::{Command, SelectorAction};
-use super::state::{Core, Due};
+use super::app::{AckError, AppMessage, Flags, Rejection, Reply, Selector, SessionKey, SocketKey, Ticket};
+use super::message::{Command, Content, SelectorAction};
+use super::state::{Call, Core, Due};
+use crate::arena::Key;
+use crate::close::CloseReason;
 use crate::hub::acks::Asker;
 use crate::id::{Id, ShardIndex};
 use crate::name::Name;
 use crate::session::handshake::Handshake;
-use crate::socket_io::ArgsRef;
+use crate::socket_io::{ArgsRef, OutName};
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ const NO_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// The shard, as its application sees it.
 pub struct Io<'a> {
-    core: &'a mut Core,
+    pub(super) core: &'a mut Core,
 }
 
 impl<'a> Io<'a> {
@@ -40,20 +42,32 @@ impl<'a> Io<'a> {
         self.core.index
     }
 
+    /// How many shards there are; they are numbered from 0.
+    pub fn shards(&self) -> u16 {
+        self.core.shards
+    }
+
     // One socket.
 
     /// Sends an event to a socket. The packet is in order with everything else this application sends to it.
-    pub fn emit(&mut self, socket: SocketKey, event: &str, args: ArgsRef<'_>) {
+    pub fn emit<'n>(&mut self, socket: SocketKey, event: impl Into<OutName<'n>>, args: ArgsRef<'_>) {
         self.emit_with(socket, Flags::default(), event, args);
     }
 
     /// As [`Self::emit`], with flags.
-    pub fn emit_with(&mut self, socket: SocketKey, flags: Flags, event: &str, args: ArgsRef<'_>) {
+    pub fn emit_with<'n>(
+        &mut self,
+        socket: SocketKey,
+        flags: Flags,
+        event: impl Into<OutName<'n>>,
+        args: ArgsRef<'_>,
+    ) {
+        let event = event.into();
         if let Some(key) = self.core.local(socket) {
-            self.core.emit(key, flags, event, args);
+            self.core.emit(key, flags, event.json(), args);
         } else {
             let tick = self.core.tick_name();
-            let command = Command::Emit { flags, tick, event: event.into(), args: args.into_owned() };
+            let command = Command::Emit { flags, tick, event: event.into_json(), args: args.into_owned() };
             self.core.command_remote(socket, command);
         }
     }
@@ -61,32 +75,41 @@ impl<'a> Io<'a> {
     /// Sends an event to a socket and waits for its answer, which comes to `App::acknowledged`.
     ///
     /// Without a timeout it waits until the socket leaves.
-    pub fn emit_with_ack(
+    pub fn emit_with_ack<'n>(
         &mut self,
         socket: SocketKey,
-        event: &str,
+        event: impl Into<OutName<'n>>,
         args: ArgsRef<'_>,
         timeout: Option<Duration>,
         ticket: Ticket,
     ) {
+        let event = event.into();
         let asker = Asker { shard: self.core.index, ticket };
         if let Some(key) = self.core.local(socket) {
-            self.core.emit_with_ack(key, event, args, timeout, asker);
-        } else {
+            self.core.emit_with_ack(key, event.json(), args, timeout, asker);
+        } else if socket.shard.0 < self.core.shards {
             let args = args.into_owned();
-            let command = Command::EmitWithAck { event: event.into(), args, timeout, asker };
+            let command = Command::EmitWithAck { event: event.into_json(), args, timeout, asker };
             self.core.command_remote(socket, command);
+        } else {
+            self.core.tell_asker(asker, Err(AckError::Disconnected));
         }
     }
 
     /// Acknowledges an event.
     #[expect(clippy::needless_pass_by_value, reason = "the right to reply is used up")]
     pub fn reply(&mut self, reply: Reply, args: ArgsRef<'_>) {
-        if let Some(key) = self.core.local(reply.socket) {
-            self.core.reply(key, reply.ack, args);
+        self.reply_to(reply.socket, reply.ack, args);
+    }
+
+    /// As [`Self::reply`], for who keeps only the numbers ([`Reply::socket`], [`Reply::ack`]), and sees to it that
+    /// each is used once.
+    pub fn reply_to(&mut self, socket: SocketKey, ack: u64, args: ArgsRef<'_>) {
+        if let Some(key) = self.core.local(socket) {
+            self.core.reply(key, ack, args);
         } else {
-            let command = Command::Reply { ack: reply.ack, args: args.into_owned() };
-            self.core.command_remote(reply.socket, command);
+            let command = Command::Reply { ack, args: args.into_owned() };
+            self.core.command_remote(socket, command);
         }
     }
 
@@ -147,22 +170,29 @@ impl<'a> Io<'a> {
     // Many sockets.
 
     /// Sends an event to every socket of a selector, each at most once.
-    pub fn broadcast(&mut self, to: &Selector, flags: Flags, event: &str, args: ArgsRef<'_>) {
-        self.core.broadcast(to, flags, event, args);
+    pub fn broadcast<'n>(
+        &mut self,
+        to: &Selector,
+        flags: Flags,
+        event: impl Into<OutName<'n>>,
+        args: ArgsRef<'_>,
+    ) {
+        self.core.broadcast(to, flags, &event.into(), args);
     }
 
     /// As [`Self::broadcast`], and collects the first argument of every answer for
     /// `App::broadcast_acknowledged`. Without a timeout hardly anybody can answer in time, as in Node.
-    pub fn broadcast_with_ack(
+    pub fn broadcast_with_ack<'n>(
         &mut self,
         to: &Selector,
         flags: Flags,
-        event: &str,
+        event: impl Into<OutName<'n>>,
         args: ArgsRef<'_>,
         timeout: Option<Duration>,
         ticket: Ticket,
     ) {
-        self.core.broadcast_with_ack(to, flags, event, args, timeout.unwrap_or(NO_TIMEOUT), ticket);
+        let timeout = timeout.unwrap_or(NO_TIMEOUT);
+        self.core.broadcast_with_ack(to, flags, &event.into(), args, timeout, ticket);
     }
 
     /// Puts every socket of a selector into rooms.
@@ -189,6 +219,44 @@ impl<'a> Io<'a> {
     pub fn wake_after(&mut self, delay: Duration, ticket: Ticket) {
         let at = self.core.now + delay.max(Duration::from_millis(1));
         self.core.timers.insert(at, Due::Wake(ticket));
+    }
+
+    // Sessions.
+
+    /// The session of a socket of this shard.
+    pub fn session(&self, socket: SocketKey) -> Option<SessionKey> {
+        let Key { index, generation } = self.core.hub.get(self.core.local(socket)?)?.session;
+        Some(SessionKey { shard: self.core.index, index, generation })
+    }
+
+    /// Ends a session as `conn.close()` does in Node (protocol.md 4.6): its sockets leave with a "forced close",
+    /// and no DISCONNECT is sent, so that stock clients come back by themselves.
+    pub fn close_session(&mut self, session: SessionKey) {
+        let SessionKey { shard, index, generation } = session;
+        let key = Key { index, generation };
+        if shard == self.core.index {
+            self.core.close_by_server(key, CloseReason::ForcedServerClose);
+        } else if shard.0 < self.core.shards {
+            self.core.tell(shard, Content::CloseSession(key));
+        }
+    }
+
+    // The application's own business.
+
+    /// Says something to the application of a shard, which hears it in `App::told`; in order with all else that
+    /// goes from here to there. One's own shard hears it when the current call has returned.
+    pub fn tell(&mut self, shard: ShardIndex, message: AppMessage) {
+        let from = self.core.index;
+        if shard == from {
+            self.core.calls.push_back(Call::Told(from, message));
+        } else if shard.0 < self.core.shards {
+            self.core.tell(shard, Content::Told { from, message });
+        }
+    }
+
+    /// Has `App::flush` called when all input of this pass has been handled and before anything leaves.
+    pub fn flush_soon(&mut self) {
+        self.core.wants_flush = true;
     }
 
     // Sockets of this shard.

@@ -3,7 +3,9 @@
 //! No message is ever dropped. When a mailbox is full, messages wait in the sender, in order, and the driver
 //! stops reading from clients until they are gone; so what waits is bounded by what one turn produces.
 
-use super::app::{AckError, BroadcastAcks, Flags, Rejection, Selector, SocketInfo, SocketKey, Ticket};
+use super::app::{
+    AckError, AppMessage, BroadcastAcks, Flags, Rejection, Selector, SocketInfo, SocketKey, Ticket,
+};
 use crate::arena::Key;
 use crate::engine_io::request::{EngineQuery, Method, Refusal};
 use crate::front::Upgrade;
@@ -51,6 +53,10 @@ pub(super) enum Content {
     Command { from: ShardIndex, socket: SocketKey, command: Box<Command> },
     /// An answer to something the receiver's application asked for.
     Outcome { ticket: Ticket, outcome: Box<Outcome> },
+    /// End one of the receiver's sessions.
+    CloseSession(Key),
+    /// The sender's application says something to the receiver's.
+    Told { from: ShardIndex, message: AppMessage },
     /// One shard's part of a broadcast with acknowledgement, or of a fetch.
     Part { collection: Key, part: Box<Part> },
 }
@@ -113,7 +119,7 @@ pub(super) struct Broadcast {
 pub(super) enum BroadcastContent {
     /// Encoded once for everybody.
     Plain(Parcel),
-    /// Each shard numbers its own question, and reports to the collector.
+    /// Each shard numbers its own question, and reports to the collector. `event` is JSON text.
     WithAck { event: Box<str>, args: Args, timeout: Duration, collector: (ShardIndex, Key) },
 }
 
@@ -138,12 +144,14 @@ pub(super) enum SelectorAction {
     },
 }
 
-/// Something for one socket of another shard.
+/// Something for one socket of another shard. Names of events are JSON text.
 #[derive(Debug)]
 pub(super) enum Command {
     Emit { flags: Flags, tick: u64, event: Box<str>, args: Args },
     EmitWithAck { event: Box<str>, args: Args, timeout: Option<Duration>, asker: Asker },
     Reply { ack: u64, args: Args },
+    HoldInput,
+    ReleaseInput,
     Join(Name),
     Leave(Name),
     Disconnect { close: bool },

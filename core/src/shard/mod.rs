@@ -17,15 +17,19 @@ pub mod app;
 mod closing;
 mod engine;
 mod fanout;
+mod hold;
 mod http;
 mod input;
 mod io;
+mod key;
 mod message;
 mod namespaces;
 mod packets;
+mod ports;
 mod remote;
 pub mod routes;
 mod sessions;
+mod settle;
 mod state;
 pub mod stats;
 mod timeouts;
@@ -43,8 +47,7 @@ use crate::options::Options;
 use crate::time::Instant;
 use app::App;
 use routes::Routes;
-use state::{Call, Core, is_overfull};
-use stats::Stats;
+use state::{Core, is_overfull};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -180,18 +183,24 @@ impl Shard {
     /// Bytes were read. They may be changed in place.
     pub fn handle_bytes(&mut self, now: Instant, key: ConnKey, bytes: &mut [u8]) -> Reading {
         self.core.begin(now);
-        self.core.stats.bytes_in += bytes.len() as u64;
-        match self.core.conns.get(key).map(|conn| &conn.role) {
+        let role = self.core.conns.get(key).map(|conn| &conn.role);
+        if !matches!(role, Some(Role::Port)) {
+            self.core.stats.bytes_in += bytes.len() as u64;
+        }
+        match role {
             Some(Role::Http(_)) => self.http_bytes(key, bytes),
             Some(Role::WebSocket(_)) => self.websocket_bytes(key, bytes),
+            Some(Role::Port) => self.port_bytes(key, bytes),
             Some(Role::Leaving) | None => {}
         }
         self.core.count_conn_input(key);
         self.settle();
-        match self.core.conns.get(key) {
+        match self.core.conns.get_mut(key) {
             None => Reading::Closed,
-            Some(conn) if conn.is_paused => Reading::Paused,
-            Some(_) => Reading::Continue,
+            Some(conn) => {
+                conn.is_paused |= conn.must_wait();
+                if conn.is_paused { Reading::Paused } else { Reading::Continue }
+            }
         }
     }
 
@@ -222,7 +231,7 @@ impl Shard {
 
     /// When [`Self::handle_timeout`] must be called at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
-        if !self.core.slow.is_empty() || !self.core.resumable.is_empty() {
+        if !self.core.slow.is_empty() || !self.core.resumable.is_empty() || self.core.wants_flush {
             return Some(self.core.now);
         }
         self.core.timers.next()
@@ -255,16 +264,18 @@ impl Shard {
     /// can be said before the writes of this turn any more.
     pub fn handle_written(&mut self, now: Instant, key: ConnKey, count: usize) {
         self.core.begin(now);
-        self.core.stats.bytes_out += count as u64;
         let keep_alive = self.core.settings.options.http.keep_alive;
         let Some(conn) = self.core.conns.get_mut(key) else { return };
         conn.out.advance(count);
+        if !conn.is_port() {
+            self.core.stats.bytes_out += count as u64;
+        }
         if count > 0 && conn.is_between_requests() {
             // Who still takes an answer is not idle.
             conn.deadline = Some(now + keep_alive);
         }
         if conn.out.is_empty() {
-            let waits = !conn.input.is_empty() || conn.is_paused;
+            let waits = !conn.input.is_empty() || (conn.is_paused && !conn.is_held);
             if conn.then != Then::GoOn {
                 self.core.written(key);
             } else if waits {
@@ -286,8 +297,10 @@ impl Shard {
         }
     }
 
-    /// The next message for another shard.
+    /// The next message for another shard. To be called until there is none before anything is written: first
+    /// of all the application gives away what it has gathered (`App::flush`).
     pub fn poll_message(&mut self) -> Option<(ShardIndex, ShardMessage)> {
+        self.flush();
         self.core.messages.pop_front()
     }
 
@@ -296,88 +309,20 @@ impl Shard {
         self.core.actions.pop_front()
     }
 
-    /// Begins to close everything: sessions the Socket.IO way, then their connections.
+    /// Begins to close everything: sessions the Socket.IO way, then their connections, then, when the
+    /// application has had its last word, its ports.
     pub fn drain(&mut self, now: Instant) {
         self.core.begin(now);
         self.core.drain();
         self.settle();
+        self.app.drain(&mut Io::new(&mut self.core));
+        self.settle();
+        self.flush();
+        self.core.drain_ports();
     }
 
     /// Whether nothing is left after [`Self::drain`].
     pub fn is_drained(&self) -> bool {
         self.core.conns.is_empty() && self.core.sessions.is_empty()
-    }
-
-    /// What has been counted, and how many of everything there are.
-    pub fn stats(&self) -> Stats {
-        let mut stats = self.core.stats.clone();
-        stats.connections = self.core.conns.len() as u64;
-        stats.sockets = self.core.hub.joined() as u64;
-        stats.namespaces = self.core.hub.namespaces() as u64;
-        stats.rooms = self.core.hub.rooms() as u64;
-        stats.input_bytes = self.core.input_bytes as u64;
-        stats.mailbox_backlog = self.core.messages.len() as u64;
-        stats.sockets_connecting = (self.core.hub.len() - self.core.hub.joined()) as u64;
-        stats.interests = self.core.interest.len() as u64;
-        stats.acks_pending = self.core.acks.len() as u64;
-        stats.collections = self.core.collections.len() as u64;
-        stats.timers = self.core.timers.len() as u64;
-        let in_conns = self.core.conns.iter().map(|(_, conn)| conn.out.bytes());
-        let in_sessions = self.core.sessions.iter().map(|(_, session)| session.outbox.bytes());
-        for bytes in in_conns.chain(in_sessions) {
-            stats.outbox_bytes += bytes as u64;
-            stats.outbox_bytes_largest = stats.outbox_bytes_largest.max(bytes as u64);
-        }
-        stats
-    }
-
-    /// Does what follows from what has just happened, until nothing follows any more: the tick is over.
-    fn settle(&mut self) {
-        loop {
-            self.tell_app();
-            if let Some(socket) = self.core.accepted.pop_front() {
-                self.core.accept(socket);
-            } else if let Some(conn) = self.core.resumable.pop() {
-                self.resume_conn(conn);
-            } else if let Some(conn) = self.core.slow.pop() {
-                self.core.slow_consumer(conn);
-            } else if let Some(session) = self.core.doomed.pop() {
-                self.core.drop_slow_session(session);
-            } else {
-                break;
-            }
-        }
-        self.core.forget_left();
-        self.core.publish_interest();
-    }
-
-    /// Tells the application what has happened so far. Must not be called while the application is.
-    fn tell_app(&mut self) {
-        while let Some(call) = self.core.calls.pop_front() {
-            self.call(call);
-        }
-    }
-
-    fn call(&mut self, call: Call) {
-        let Self { core, app } = self;
-        match call {
-            Call::Connected(socket) => {
-                let key = core.socket_key(socket);
-                app.connected(&mut Io::new(core), key);
-            }
-            Call::Disconnected(departed) => app.disconnected(&mut Io::new(core), departed),
-            Call::Abandoned(socket) => app.abandoned(&mut Io::new(core), socket),
-            Call::Acknowledged(ticket, Ok(args)) => {
-                app.acknowledged(&mut Io::new(core), ticket, Ok(args.as_ref()));
-            }
-            Call::Acknowledged(ticket, Err(error)) => {
-                app.acknowledged(&mut Io::new(core), ticket, Err(error));
-            }
-            Call::BroadcastAcknowledged(ticket, acks) => {
-                app.broadcast_acknowledged(&mut Io::new(core), ticket, acks);
-            }
-            Call::Fetched(ticket, sockets) => app.fetched(&mut Io::new(core), ticket, sockets),
-            Call::Woken(ticket) => app.woken(&mut Io::new(core), ticket),
-        }
     }
 }

@@ -156,6 +156,9 @@ impl Core {
     /// Takes a socket out of the hub; whoever waits for its answer is told.
     fn remove_socket(&mut self, key: Key) -> Option<(Socket, Name, Vec<Name>)> {
         let removed = self.hub.remove(key)?;
+        if removed.0.holds_input {
+            self.hold_ended(removed.0.session);
+        }
         for asker in self.acks.socket_left(key) {
             self.tell_asker(asker, Err(AckError::Disconnected));
         }

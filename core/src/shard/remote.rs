@@ -6,10 +6,11 @@ use super::fanout::with_flags;
 use super::message::{Answer, Command, Content, Outcome};
 use super::state::{Call, Core, Due};
 use crate::arena::Key;
+use crate::close::CloseReason;
 use crate::hub::acks::Asker;
 use crate::id::ShardIndex;
 use crate::name::Name;
-use crate::socket_io::{ArgsRef, encode, quote};
+use crate::socket_io::{ArgsRef, encode};
 use std::time::Duration;
 
 impl Shard {
@@ -44,6 +45,10 @@ impl Shard {
                     self.core.calls.push_back(Call::Acknowledged(ticket, answer));
                 }
             },
+            Content::CloseSession(session) => {
+                self.core.close_by_server(session, CloseReason::ForcedServerClose)
+            }
+            Content::Told { from, message } => self.core.calls.push_back(Call::Told(from, message)),
             Content::Part { collection, part } => self.core.part_arrived(collection, *part),
         }
     }
@@ -75,6 +80,8 @@ impl Core {
                 self.emit_with_ack(socket, &event, args.as_ref(), timeout, asker);
             }
             Command::Reply { ack, args } => self.reply(socket, ack, args.as_ref()),
+            Command::HoldInput => self.hold_input(socket),
+            Command::ReleaseInput => self.release_input(socket),
             Command::Join(room) => {
                 self.hub.join(socket, &room);
                 self.report_joins(from, [room].into());
@@ -94,15 +101,15 @@ impl Core {
         }
     }
 
-    /// Emits to a socket of this shard.
+    /// Emits to a socket of this shard. `event` is JSON text.
     pub(super) fn emit(&mut self, socket: Key, flags: Flags, event: &str, args: ArgsRef<'_>) {
         let Some(session) = self.hub.get(socket).map(|socket| socket.session) else { return };
         let Some(namespace) = self.hub.namespace_of(socket) else { return };
-        let parcel = with_flags(encode::event(namespace, None, &quote(event), args), flags);
+        let parcel = with_flags(encode::event(namespace, None, event, args), flags);
         self.send(session, parcel, flags.volatile);
     }
 
-    /// Emits to a socket of this shard, and waits for its answer.
+    /// Emits to a socket of this shard, and waits for its answer. `event` is JSON text.
     pub(super) fn emit_with_ack(
         &mut self,
         socket: Key,
@@ -120,7 +127,7 @@ impl Core {
         if let Some(timeout) = timeout {
             self.timers.insert(self.now + timeout, Due::Ack { socket, ack });
         }
-        let parcel = encode::event(&namespace, Some(ack), &quote(event), args);
+        let parcel = encode::event(&namespace, Some(ack), event, args);
         self.send(session, parcel, false);
     }
 

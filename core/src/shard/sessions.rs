@@ -16,7 +16,7 @@ use crate::payload::{Packet, Parcel};
 use crate::session::handshake::Handshake;
 use crate::session::outbox::Outbox;
 use crate::session::state::{State, Step};
-use crate::session::{Candidate, Layer, RequestRef, Session};
+use crate::session::{Candidate, Layer, Post, RequestRef, Session};
 use crate::socket_io::Decoder;
 use crate::timers::Armed;
 use crate::ws;
@@ -41,7 +41,7 @@ impl Shard {
             return;
         }
         let id = session.id;
-        session.post = Some(request);
+        session.post = Some(Post { request, is_handled: false });
         if !matches!(body, BodyArrival::Coming) {
             self.post_body_arrived(request, id, body);
         }
@@ -51,7 +51,7 @@ impl Shard {
     pub(super) fn post_body_arrived(&mut self, request: RequestRef, id: Id, body: BodyArrival) {
         let Some(&key) = self.core.by_sid.get(&id) else { return };
         let Some(session) = self.core.sessions.get_mut(key) else { return };
-        if session.post != Some(request) {
+        if session.post != Some(Post { request, is_handled: false }) {
             return;
         }
         match body {
@@ -65,7 +65,7 @@ impl Shard {
                 if session.is_open() {
                     self.poll_body(key, &body);
                 }
-                self.core.answer(request, Answer::Ok);
+                self.core.post_handled(key, request);
             }
         }
     }
@@ -108,6 +108,7 @@ impl Core {
             counted_bytes: 0,
             sockets: SmallVec::new(),
             handshake: Arc::new(handshake),
+            holds: 0,
             connect_deadline: (layer == Layer::SocketIo).then(|| self.now + connect_timeout),
             linger_deadline: None,
             armed: Armed::default(),
@@ -154,13 +155,23 @@ impl Core {
         }
     }
 
+    /// The body of a POST has been handled. The answer asks the client for more, so it waits if that is not wanted.
+    fn post_handled(&mut self, key: Key, request: RequestRef) {
+        match self.sessions.get_mut(key) {
+            Some(session) if session.holds > 0 => {
+                session.post = Some(Post { request, is_handled: true });
+            }
+            _ => self.answer(request, Answer::Ok),
+        }
+    }
+
     /// The connection of a request that was not answered is gone (protocol.md 1.5, 1.6 d).
     pub(super) fn request_aborted(&mut self, request: RequestRef, id: Id) {
         let Some(&key) = self.by_sid.get(&id) else { return };
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.poll == Some(request) {
             session.poll = None;
-        } else if session.post == Some(request) {
+        } else if session.post.is_some_and(|post| post.request == request) {
             session.post = None;
             // Polling ended with the upgrade, and its errors with it (protocol.md 1.11 step 4).
             if session.state == State::WebSocket {
@@ -223,7 +234,10 @@ impl Core {
         session.candidate = None;
         self.stats.sessions_polling -= 1;
         self.stats.sessions_websocket += 1;
-        if let Some(websocket) = self.conns.get_mut(conn).and_then(|conn| conn.websocket()) {
+        let is_held = session.holds > 0;
+        let Some(conn) = self.conns.get_mut(conn) else { return };
+        conn.is_held = is_held;
+        if let Some(websocket) = conn.websocket() {
             websocket.user = WebSocketUser::Session(key);
         }
     }
@@ -360,8 +374,8 @@ impl Core {
         if let Some(request) = session.poll.take() {
             self.answer(request, Answer::Packets(VecDeque::from([close()])));
         }
-        if let Some(request) = session.post.take() {
-            self.answer(request, Answer::Destroy);
+        if let Some(post) = session.post.take() {
+            self.answer(post.request, Answer::Destroy);
         }
         if let Some(candidate) = session.candidate.take() {
             self.close_websocket(candidate.conn, None);

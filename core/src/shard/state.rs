@@ -1,7 +1,7 @@
 //! What a shard owns, and the small effects everything else is made of: queueing bytes, arming deadlines,
 //! ending connections. Nothing here calls the application.
 
-use super::app::{AckError, BroadcastAcks, Departed, SocketInfo, SocketKey, Ticket};
+use super::app::{AckError, AppMessage, BroadcastAcks, Departed, PortKey, SocketInfo, SocketKey, Ticket};
 use super::message::{Answer, Content, Outcome, ShardMessage};
 use super::routes::Routes;
 use super::stats::Stats;
@@ -58,6 +58,9 @@ pub(super) enum Call {
     BroadcastAcknowledged(Ticket, BroadcastAcks),
     Fetched(Ticket, Vec<SocketInfo>),
     Woken(Ticket),
+    PortOpened(PortKey),
+    PortClosed(PortKey),
+    Told(ShardIndex, AppMessage),
 }
 
 /// Answers of all shards to one question of this shard's application.
@@ -132,6 +135,8 @@ pub(super) struct Core {
     /// While something is done for another shard: the tick of its application.
     pub(super) foreign_tick: Option<u64>,
     pub(super) is_draining: bool,
+    /// The application has something gathered that it wants to give away before this pass ends.
+    pub(super) wants_flush: bool,
     pub(super) conns: Arena<Conn>,
     pub(super) sessions: Arena<Session>,
     pub(super) by_sid: IdMap<Key>,
@@ -176,6 +181,7 @@ impl Core {
             tick: 0,
             foreign_tick: None,
             is_draining: false,
+            wants_flush: false,
             conns: Arena::default(),
             sessions: Arena::default(),
             by_sid: IdMap::default(),
@@ -388,6 +394,10 @@ impl Core {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let Some(websocket) = conn.websocket() else { return };
         websocket.user = WebSocketUser::Closing;
+        // Nobody holds its input any more, and the peer's close frame is to be seen.
+        self.release_conn(key);
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let Some(websocket) = conn.websocket() else { return };
         // Whatever the peer still sends, it gets no more time.
         if std::mem::replace(&mut websocket.close_sent, true) {
             return;
@@ -429,10 +439,10 @@ fn queue_frame(conn: &mut Conn, packet: Packet) {
 
 /// Whether a client that does not read has had enough queued for it.
 ///
-/// A client that keeps up is not judged by what one tick queues, nor by the size of the message being written.
+/// A port is never: the application bounds what it sends there. A client that keeps up is not judged by what one tick queues, nor by the size of the message being written.
 pub(super) fn is_overfull(conn: &Conn, options: &Options) -> bool {
     let waiting = conn.out.waiting_bytes() + conn.out.segments() * SEGMENT_OVERHEAD_BYTES;
-    conn.is_blocked && waiting > options.outbox_bytes_max as usize
+    conn.is_blocked && !conn.is_port() && waiting > options.outbox_bytes_max as usize
 }
 
 /// A binary message for a client that takes text only (protocol.md 1.9).

@@ -1,12 +1,15 @@
 //! What a shard counts. Plain numbers with one owner; the admin thread asks for a copy.
 
+use super::Shard;
 use crate::close::CloseReason;
 
 /// Counters (ever growing) and gauges (the present) of one shard.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
-    /// TCP connections open now.
+    /// TCP connections of clients open now.
     pub connections: u64,
+    /// Streams of the application open now.
+    pub ports: u64,
     /// TCP connections accepted.
     pub connections_accepted: u64,
     /// WebSocket connections moved here from another core.
@@ -71,6 +74,43 @@ pub struct Stats {
     pub collections: u64,
     /// Deadlines in the timer wheel, those included that have lost their meaning.
     pub timers: u64,
+    /// What an application that serves backends counts; zeros for every other.
+    pub backend: BackendStats,
+}
+
+/// Counters and gauges of the links to backends that live on one shard, written by `App::stats`.
+#[derive(Clone, Debug, Default)]
+pub struct BackendStats {
+    /// Links open now.
+    pub links: u64,
+    /// Links open now that take new sockets.
+    pub links_serving: u64,
+    /// CONNECTs that wait for a backend now.
+    pub sockets_waiting: u64,
+    /// Sockets whose backend has gone, and that wait for another now.
+    pub sockets_orphaned: u64,
+    /// Events held for those now.
+    pub held_events: u64,
+    /// Bytes of those.
+    pub held_bytes: u64,
+    /// Sockets taken over from a backend that had gone.
+    pub adopted_total: u64,
+    /// Events sent again to the backend that took over.
+    pub redelivered_total: u64,
+    /// Events from clients that no backend got.
+    pub events_dropped_total: u64,
+    /// Sockets for which no backend came in time.
+    pub holds_expired_total: u64,
+    /// Frames from backends.
+    pub frames_in_total: u64,
+    /// Frames to backends.
+    pub frames_out_total: u64,
+    /// Bytes from backends.
+    pub link_bytes_in_total: u64,
+    /// Bytes to backends.
+    pub link_bytes_out_total: u64,
+    /// Links refused or ended because their backend broke the protocol.
+    pub links_refused_total: u64,
 }
 
 impl Stats {
@@ -78,5 +118,33 @@ impl Stats {
     pub fn session_closed(&mut self, reason: CloseReason) {
         let place = CloseReason::ALL.iter().position(|&other| other == reason);
         self.sessions_closed[place.expect("ALL lists every reason")] += 1;
+    }
+}
+
+impl Shard {
+    /// What has been counted, and how many of everything there are.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.core.stats.clone();
+        stats.ports = self.core.conns.iter().filter(|(_, conn)| conn.is_port()).count() as u64;
+        stats.connections = self.core.conns.len() as u64 - stats.ports;
+        stats.sockets = self.core.hub.joined() as u64;
+        stats.namespaces = self.core.hub.namespaces() as u64;
+        stats.rooms = self.core.hub.rooms() as u64;
+        stats.input_bytes = self.core.input_bytes as u64;
+        stats.mailbox_backlog = self.core.messages.len() as u64;
+        stats.sockets_connecting = (self.core.hub.len() - self.core.hub.joined()) as u64;
+        stats.interests = self.core.interest.len() as u64;
+        stats.acks_pending = self.core.acks.len() as u64;
+        stats.collections = self.core.collections.len() as u64;
+        stats.timers = self.core.timers.len() as u64;
+        let clients = self.core.conns.iter().filter(|(_, conn)| !conn.is_port());
+        let in_conns = clients.map(|(_, conn)| conn.out.bytes());
+        let in_sessions = self.core.sessions.iter().map(|(_, session)| session.outbox.bytes());
+        for bytes in in_conns.chain(in_sessions) {
+            stats.outbox_bytes += bytes as u64;
+            stats.outbox_bytes_largest = stats.outbox_bytes_largest.max(bytes as u64);
+        }
+        self.app.stats(&mut stats);
+        stats
     }
 }

@@ -46,7 +46,7 @@ impl Core {
         conn.deadline = None;
         let is_mid_request = match &conn.role {
             Role::Http(http) if conn.then == Then::GoOn => conn.head_started || http.exchange.is_some(),
-            Role::Http(_) | Role::WebSocket(_) | Role::Leaving => false,
+            Role::Http(_) | Role::WebSocket(_) | Role::Leaving | Role::Port => false,
         };
         if !is_mid_request || self.is_draining {
             return self.stream_ended(key);
@@ -68,8 +68,9 @@ impl Core {
         }
         let is_past = |at: Option<crate::time::Instant>| at.is_some_and(|at| at <= now);
         let candidate = session.candidate.as_deref().copied();
+        let is_held = session.holds > 0;
         if is_past(candidate.map(|candidate| candidate.deadline)) {
-            self.lose_candidate(key, true);
+            self.candidate_late(key, is_held);
         } else if is_past(candidate.and_then(|candidate| candidate.noop_at)) {
             self.noop_due(key);
         }
@@ -86,9 +87,19 @@ impl Core {
         self.arm_session(key);
     }
 
+    /// An upgrade takes too long. Unless it waits for us: a client whose POST we hold back does not commit.
+    fn candidate_late(&mut self, key: Key, is_held: bool) {
+        let deadline = self.now + self.settings.options.upgrade_timeout;
+        let candidate = self.sessions.get_mut(key).and_then(|session| session.candidate.as_deref_mut());
+        match candidate {
+            Some(candidate) if candidate.probed && is_held => candidate.deadline = deadline,
+            _ => self.lose_candidate(key, true),
+        }
+    }
+
     fn heartbeat_due(&mut self, key: Key) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        match session.heartbeat.handle_timeout(self.now, &self.settings.intervals) {
+        match session.heartbeat.handle_timeout(self.now, &self.settings.intervals, session.holds > 0) {
             engine_io::Due::Nothing => {}
             engine_io::Due::Ping => self.send_packet(key, ping()),
             engine_io::Due::Close => self.close_session(key, CloseReason::PingTimeout),

@@ -5,7 +5,7 @@ use super::state::{Core, is_overfull};
 use crate::arena::Key;
 use crate::close::CloseReason;
 use crate::engine_io::Packet;
-use crate::front::{Role, Then, WebSocketUser};
+use crate::front::{Conn, Role, Then, WebSocketUser};
 use crate::payload;
 use crate::ws::{self, Event, encode};
 
@@ -157,6 +157,9 @@ impl Core {
 
     /// The stream has ended, or has to: whoever used it is told.
     pub(super) fn stream_ended(&mut self, key: Key) {
+        if self.conns.get(key).is_some_and(Conn::is_port) {
+            return self.port_ended(key);
+        }
         self.abandon_exchange(key);
         let user = self.conns.get_mut(key).and_then(|conn| conn.websocket()).map(|websocket| websocket.user);
         self.drop_conn(key);

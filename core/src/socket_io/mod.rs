@@ -31,7 +31,7 @@ mod string;
 
 pub use args::{Args, ArgsError, ArgsRef, Elements};
 pub use decode::{Assembled, DecodeError, Decoder, pending_bytes_max};
-pub use name::{EventName, RESERVED, is_reserved};
+pub use name::{EventName, OutName, RESERVED, is_reserved};
 pub use packet::Packet;
 pub use placeholder::PlaceholderError;
 pub use string::quote;

@@ -43,6 +43,45 @@ impl<'a> EventName<'a> {
     }
 }
 
+/// The name of an event on its way out, as its JSON text.
+///
+/// From text, which is quoted, or from an [`EventName`], which is taken as it is, without an allocation. Nothing
+/// checks that text is not reserved: what one emits is one's own affair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutName<'a> {
+    json: Cow<'a, str>,
+}
+
+impl OutName<'_> {
+    /// What to put in a packet.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The same, to be kept.
+    pub fn into_json(self) -> Box<str> {
+        self.json.into()
+    }
+}
+
+impl From<&str> for OutName<'_> {
+    fn from(text: &str) -> Self {
+        Self { json: Cow::Owned(string::quote(text)) }
+    }
+}
+
+impl From<&String> for OutName<'_> {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl<'a> From<EventName<'a>> for OutName<'a> {
+    fn from(name: EventName<'a>) -> Self {
+        Self { json: Cow::Borrowed(name.json) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +102,13 @@ mod tests {
         assert_eq!(name.text().unwrap(), "café");
         assert!(matches!(EventName::new(r#""echo""#).unwrap().text(), Some(Cow::Borrowed("echo"))));
         assert_eq!(EventName::new("-1.5e3").unwrap().text(), None);
+    }
+    #[test]
+    fn a_name_goes_out_as_it_came_in_and_text_is_quoted() {
+        let escaped = EventName::new(r#""caf\u00e9""#).unwrap();
+        let name = OutName::from(escaped);
+        assert!(matches!(name.json, Cow::Borrowed(r#""caf\u00e9""#)));
+        assert_eq!(OutName::from(EventName::new("7").unwrap()).json(), "7");
+        assert_eq!(OutName::from("say \"hi\"").into_json().as_ref(), r#""say \"hi\"""#);
     }
 }

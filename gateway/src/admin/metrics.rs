@@ -115,12 +115,67 @@ const SIMPLE: &[Simple] = &[
     }),
 ];
 
+/// What the application counts of its links to backends: zeros where it has none.
+const BACKEND: &[Simple] = &[
+    ("tidegate_ports", Gauge, "Streams of the application open now.", |r| r.stats.ports),
+    ("tidegate_backend_links", Gauge, "Links to backends open now.", |r| r.stats.backend.links),
+    ("tidegate_backend_links_serving", Gauge, "Links open now whose backend takes new sockets.", |r| {
+        r.stats.backend.links_serving
+    }),
+    ("tidegate_backend_sockets_waiting", Gauge, "CONNECTs that wait for a backend now.", |r| {
+        r.stats.backend.sockets_waiting
+    }),
+    (
+        "tidegate_backend_sockets_orphaned",
+        Gauge,
+        "Sockets whose backend has gone, waiting for another now.",
+        |r| r.stats.backend.sockets_orphaned,
+    ),
+    ("tidegate_backend_held_events", Gauge, "Events held for those sockets now.", |r| {
+        r.stats.backend.held_events
+    }),
+    ("tidegate_backend_held_bytes", Gauge, "Bytes of the events held now.", |r| r.stats.backend.held_bytes),
+    ("tidegate_backend_adopted_total", Counter, "Sockets taken over from a backend that had gone.", |r| {
+        r.stats.backend.adopted_total
+    }),
+    (
+        "tidegate_backend_redelivered_total",
+        Counter,
+        "Events sent again to the backend that took over.",
+        |r| r.stats.backend.redelivered_total,
+    ),
+    ("tidegate_backend_events_dropped_total", Counter, "Events from clients that no backend got.", |r| {
+        r.stats.backend.events_dropped_total
+    }),
+    ("tidegate_backend_holds_expired_total", Counter, "Sockets for which no backend came in time.", |r| {
+        r.stats.backend.holds_expired_total
+    }),
+    ("tidegate_backend_frames_in_total", Counter, "Frames from backends.", |r| {
+        r.stats.backend.frames_in_total
+    }),
+    ("tidegate_backend_frames_out_total", Counter, "Frames to backends.", |r| {
+        r.stats.backend.frames_out_total
+    }),
+    ("tidegate_backend_link_bytes_in_total", Counter, "Bytes from backends.", |r| {
+        r.stats.backend.link_bytes_in_total
+    }),
+    ("tidegate_backend_link_bytes_out_total", Counter, "Bytes to backends.", |r| {
+        r.stats.backend.link_bytes_out_total
+    }),
+    (
+        "tidegate_backend_links_refused_total",
+        Counter,
+        "Links refused or ended: their backend broke the protocol.",
+        |r| r.stats.backend.links_refused_total,
+    ),
+];
+
 /// The whole text of `/metrics`.
 pub fn render(shards: &[ShardReport], process: &ProcessReport) -> String {
     let mut text = Exposition::default();
     text.family("tidegate_build_info", Gauge, "The version that is running.");
     text.sample(&[("version", &env!("CARGO_PKG_VERSION"))], 1);
-    for (name, kind, help, value) in SIMPLE {
+    for (name, kind, help, value) in SIMPLE.iter().chain(BACKEND) {
         text.family(name, *kind, help);
         for report in shards {
             text.sample(&[("shard", &report.shard)], value(report));

@@ -22,6 +22,8 @@ pub trait Driven: Sized + 'static {
 
     /// A stream was accepted.
     fn handle_accepted(&mut self, now: Instant, stream: StreamHandle, peer: Peer) -> ConnKey;
+    /// A stream for the application was accepted.
+    fn handle_port(&mut self, now: Instant, stream: StreamHandle) -> ConnKey;
     /// A stream arrived from another core.
     fn handle_moved(&mut self, now: Instant, stream: StreamHandle, moved: Self::Moved) -> ConnKey;
     /// Bytes were read.
@@ -102,6 +104,9 @@ impl Driven for Shard {
 
     fn handle_accepted(&mut self, now: Instant, stream: StreamHandle, peer: Peer) -> ConnKey {
         self.handle_accepted(now, stream, peer)
+    }
+    fn handle_port(&mut self, now: Instant, stream: StreamHandle) -> ConnKey {
+        self.handle_port(now, stream)
     }
     fn handle_moved(&mut self, now: Instant, stream: StreamHandle, moved: MovedConnection) -> ConnKey {
         self.handle_moved(now, stream, moved)

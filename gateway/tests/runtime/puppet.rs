@@ -259,6 +259,12 @@ impl Driven for Puppet {
         });
         key(index, self.generation)
     }
+    fn handle_port(&mut self, now: Instant, stream: StreamHandle) -> ConnKey {
+        let nobody = Peer { address: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        let key = self.handle_accepted(now, stream, nobody);
+        self.write(key, "port");
+        key
+    }
     fn handle_moved(&mut self, now: Instant, stream: StreamHandle, (): ()) -> ConnKey {
         let nobody = Peer { address: SocketAddr::from(([0, 0, 0, 0], 0)) };
         let key = self.handle_accepted(now, stream, nobody);
