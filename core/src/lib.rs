@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arena;
+pub mod backend;
 pub mod close;
 pub mod engine_io;
 pub mod front;

@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["session", "front"],
     &["hub"],
     &["shard"],
+    &["backend"],
 ];
 
 fn complain(rule: &str, places: &[String]) {

@@ -1,0 +1,3 @@
+//! Applications of other processes: the backend protocol (docs/backend-protocol.md).
+
+pub mod wire;
