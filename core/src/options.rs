@@ -111,3 +111,63 @@ impl Default for HttpTimeouts {
         }
     }
 }
+
+/// What backends may cost, and how long the sockets of one that is gone wait for another; the same on every shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendOptions {
+    /// How long sockets wait for a backend that serves their namespace, and CONNECTs for the first one.
+    pub hold: Duration,
+    /// Bytes of events held for one socket while it has no backend; one more event closes it.
+    pub hold_bytes_per_socket: u32,
+    /// Bytes of events held for all such sockets of the process, spread evenly over its shards.
+    pub hold_bytes: u32,
+    /// Bytes of client events that a backend may have to acknowledge, per link; beyond it its clients are not read.
+    pub window: u32,
+    /// Namespaces whose events are sent again when a backend is lost that had not acknowledged them (at least once
+    /// instead of at most once). `*` stands for all.
+    pub redeliver: Vec<String>,
+    /// CONNECTs of the whole process that wait for a backend, spread evenly over its shards; more are refused.
+    pub connects_waiting: u32,
+    /// Largest frame a backend may send, in bytes; a larger one ends its link.
+    pub frame_bytes_max: u32,
+    /// Links open at once in the whole process; more are closed when they are accepted.
+    pub links_max: u32,
+}
+
+impl BackendOptions {
+    /// Whether events of this namespace are sent again after a backend was lost.
+    pub fn redelivers(&self, namespace: &str) -> bool {
+        self.redeliver.iter().any(|listed| listed == "*" || listed == namespace)
+    }
+}
+
+impl Default for BackendOptions {
+    fn default() -> Self {
+        Self {
+            hold: Duration::from_secs(30),
+            hold_bytes_per_socket: 64 << 10,
+            hold_bytes: 64 << 20,
+            window: 1 << 20,
+            redeliver: Vec::new(),
+            connects_waiting: 10_000,
+            frame_bytes_max: 16 << 20,
+            links_max: 1024,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_redelivers_in_every_namespace_and_a_name_in_its_own() {
+        let listing = |names: &[&str]| BackendOptions {
+            redeliver: names.iter().map(|&name| name.to_owned()).collect(),
+            ..BackendOptions::default()
+        };
+        assert!(!listing(&[]).redelivers("/"));
+        assert!(listing(&["/", "/chat"]).redelivers("/chat") && !listing(&["/chat"]).redelivers("/"));
+        assert!(listing(&["*"]).redelivers("/any"));
+    }
+}

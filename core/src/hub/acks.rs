@@ -39,24 +39,23 @@ pub struct Group {
     pub collector: (ShardIndex, Key),
     waiting: HashSet<Key>,
     ack: u64,
-    /// First arguments of the answers so far.
-    pub responses: Vec<Args>,
-    /// Bytes of those, at most [`BROADCAST_ANSWER_BYTES_MAX`].
+    /// Bytes of the answers so far, at most [`BROADCAST_ANSWER_BYTES_MAX`].
     bytes: usize,
     /// Whether an answer had to be left out for that.
     is_overfull: bool,
 }
 
 impl Group {
-    fn collect(&mut self, answer: Args) {
+    /// Gives an answer back if there is room for it.
+    fn admit(&mut self, answer: Args) -> Option<Args> {
         let attachments = answer.attachments().iter().map(bytes::Bytes::len).sum::<usize>();
         let bytes = answer.json().len() + attachments + size_of::<Args>();
         if self.bytes + bytes > BROADCAST_ANSWER_BYTES_MAX {
             self.is_overfull = true;
-        } else {
-            self.bytes += bytes;
-            self.responses.push(answer);
+            return None;
         }
+        self.bytes += bytes;
+        Some(answer)
     }
 }
 
@@ -69,6 +68,10 @@ pub enum Answered {
     Group {
         /// Which.
         group: Key,
+        /// Who collects the answers.
+        collector: (ShardIndex, Key),
+        /// Its first argument, if it has one.
+        answer: Option<Args>,
         /// Nobody is waited for any more.
         done: bool,
     },
@@ -90,14 +93,7 @@ impl Acks {
     /// Waits for all of `sockets` to answer `ack`.
     pub fn expect_group(&mut self, sockets: &[Key], ack: u64, collector: (ShardIndex, Key)) -> Key {
         let waiting = sockets.iter().copied().collect();
-        let group = self.groups.insert(Group {
-            collector,
-            waiting,
-            ack,
-            responses: Vec::new(),
-            bytes: 0,
-            is_overfull: false,
-        });
+        let group = self.groups.insert(Group { collector, waiting, ack, bytes: 0, is_overfull: false });
         for &socket in sockets {
             self.awaited.insert((socket, ack), Awaited::Group(group));
         }
@@ -116,11 +112,9 @@ impl Acks {
             Awaited::Group(key) => {
                 let group = self.groups.get_mut(key)?;
                 group.waiting.remove(&socket);
-                if let Some(first) = first() {
-                    group.collect(first);
-                }
+                let answer = first().and_then(|first| group.admit(first));
                 let done = group.waiting.is_empty() || group.is_overfull;
-                Some(Answered::Group { group: key, done })
+                Some(Answered::Group { group: key, collector: group.collector, answer, done })
             }
         }
     }
@@ -181,6 +175,14 @@ mod tests {
         Key { index, generation: 0 }
     }
 
+    /// Whether the answer was taken, and whether it was the last.
+    fn progress(answered: Option<Answered>) -> (bool, bool) {
+        match answered {
+            Some(Answered::Group { answer, done, .. }) => (answer.is_some(), done),
+            other => panic!("not the answer to a broadcast: {other:?}"),
+        }
+    }
+
     #[test]
     fn an_answer_counts_once() {
         let mut acks = Acks::default();
@@ -196,22 +198,20 @@ mod tests {
     fn a_broadcast_is_done_when_every_receiver_has_answered() {
         let mut acks = Acks::default();
         let group = acks.expect_group(&[socket(1), socket(2)], 5, (ShardIndex(0), socket(9)));
-        let first = acks.answer(socket(1), 5, || Some(Args::default()));
-        assert_eq!(first, Some(Answered::Group { group, done: false }));
-        let second = acks.answer(socket(2), 5, || Some(Args::default()));
-        assert_eq!(second, Some(Answered::Group { group, done: true }));
-        let (ended, timed_out) = acks.finish_group(group).unwrap();
-        assert_eq!((ended.responses.len(), timed_out), (2, false));
+        assert_eq!(progress(acks.answer(socket(1), 5, || Some(Args::default()))), (true, false));
+        assert_eq!(progress(acks.answer(socket(2), 5, || Some(Args::default()))), (true, true));
+        let (_, timed_out) = acks.finish_group(group).unwrap();
+        assert!(!timed_out);
         assert!(acks.is_empty());
     }
 
     #[test]
-    fn a_broadcast_that_times_out_keeps_what_it_has_and_forgets_the_rest() {
+    fn a_broadcast_that_times_out_forgets_the_rest() {
         let mut acks = Acks::default();
         let group = acks.expect_group(&[socket(1), socket(2)], 5, (ShardIndex(0), socket(9)));
         acks.answer(socket(1), 5, || Some(Args::default()));
-        let (ended, timed_out) = acks.finish_group(group).unwrap();
-        assert_eq!((ended.responses.len(), timed_out), (1, true));
+        let (_, timed_out) = acks.finish_group(group).unwrap();
+        assert!(timed_out);
         assert!(acks.is_empty());
         assert_eq!(acks.answer(socket(2), 5, || None), None);
     }
@@ -225,10 +225,10 @@ mod tests {
             args.push(&"x".repeat(BROADCAST_ANSWER_BYTES_MAX / 2)).unwrap();
             Some(args)
         };
-        assert_eq!(acks.answer(socket(1), 5, large), Some(Answered::Group { group, done: false }));
-        assert_eq!(acks.answer(socket(2), 5, large), Some(Answered::Group { group, done: true }));
-        let (ended, timed_out) = acks.finish_group(group).unwrap();
-        assert_eq!((ended.responses.len(), timed_out), (1, true));
+        assert_eq!(progress(acks.answer(socket(1), 5, large)), (true, false));
+        assert_eq!(progress(acks.answer(socket(2), 5, large)), (false, true));
+        let (_, timed_out) = acks.finish_group(group).unwrap();
+        assert!(timed_out);
         assert!(acks.is_empty());
     }
 

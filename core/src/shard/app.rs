@@ -129,6 +129,20 @@ pub struct BroadcastAcks {
     pub responses: Vec<Args>,
 }
 
+/// What becomes of [`Io::ask_all`], step by step. The number of clients may be known after the first answers.
+#[derive(Clone, Copy, Debug)]
+pub enum BroadcastAnswer<'a> {
+    /// So many clients were asked, on all shards.
+    Asked(u32),
+    /// The first argument of one client's answer, as an argument list of one.
+    Answer(ArgsRef<'a>),
+    /// Nothing more comes.
+    Done {
+        /// Whether some client did not answer in time.
+        timed_out: bool,
+    },
+}
+
 /// A socket as [`Io::fetch_sockets`] reports it.
 #[derive(Clone, Debug)]
 pub struct SocketInfo {
@@ -197,6 +211,16 @@ pub trait App {
     /// The answers to [`Io::broadcast_with_ack`].
     fn broadcast_acknowledged(&mut self, io: &mut Io<'_>, ticket: Ticket, acks: BroadcastAcks) {
         let _ = (io, ticket, acks);
+    }
+
+    /// News of [`Io::ask_all`].
+    fn broadcast_answered(&mut self, io: &mut Io<'_>, ticket: Ticket, answer: BroadcastAnswer<'_>) {
+        let _ = (io, ticket, answer);
+    }
+
+    /// A session of this shard has moved from polling to WebSocket.
+    fn upgraded(&mut self, io: &mut Io<'_>, session: SessionKey) {
+        let _ = (io, session);
     }
 
     /// The answer to [`Io::fetch_sockets`].

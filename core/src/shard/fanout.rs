@@ -1,8 +1,8 @@
 //! To many sockets at once, over all shards (protocol.md 5.2 to 5.5).
 
-use super::app::{BroadcastAcks, Flags, Selector, SocketInfo, Ticket};
+use super::app::{Flags, Selector, SocketInfo, Ticket};
 use super::message::{Broadcast, BroadcastContent, Content, Part, SelectorAction, SelectorRequest};
-use super::state::{Call, Collection, Core, Due};
+use super::state::{Call, Collection, Core, Due, SoFar};
 use crate::arena::Key;
 use crate::hub::interest::ShardSet;
 use crate::id::{Id, ShardIndex};
@@ -93,6 +93,7 @@ impl Core {
     }
 
     /// As [`Self::broadcast`], and every receiver is asked for an answer.
+    #[expect(clippy::too_many_arguments, reason = "a broadcast, and how its answers are wanted")]
     pub(super) fn broadcast_with_ack(
         &mut self,
         selector: &Selector,
@@ -101,11 +102,14 @@ impl Core {
         args: ArgsRef<'_>,
         timeout: Duration,
         ticket: Ticket,
+        mut so_far: SoFar,
     ) {
         self.stats.broadcasts += 1;
         let remote = self.shards_of(selector);
-        let so_far = Part::Acks(BroadcastAcks::default());
         let missing = 1 + remote.iter().count();
+        if let SoFar::AcksOneByOne { uncounted, .. } = &mut so_far {
+            *uncounted = missing;
+        }
         let collection = self.collections.insert(Collection { ticket, missing, so_far });
         let collector = (self.index, collection);
         if !remote.is_empty() {
@@ -140,10 +144,12 @@ impl Core {
             .collect();
         let ack = self.hub.next_ack(&selector.namespace).filter(|_| !members.is_empty());
         let Some(ack) = ack else {
-            return self.report(collector, Part::Acks(BroadcastAcks::default()));
+            self.report(collector, Part::Asked(0));
+            return self.report(collector, Part::Answered { timed_out: false });
         };
         self.stats.deliveries += members.len() as u64;
         let sockets: Vec<Key> = members.iter().map(|(socket, _)| *socket).collect();
+        self.report(collector, Part::Asked(u32::try_from(sockets.len()).unwrap_or(u32::MAX)));
         let group = self.acks.expect_group(&sockets, ack, collector);
         self.timers.insert(self.now + timeout, Due::Group(group));
         let parcel = with_flags(encode::event(&selector.namespace, Some(ack), event, args), flags);
@@ -155,13 +161,12 @@ impl Core {
     /// A broadcast's last answer came, or its time is up.
     pub(super) fn finish_group(&mut self, group: Key) {
         if let Some((group, timed_out)) = self.acks.finish_group(group) {
-            let acks = BroadcastAcks { timed_out, responses: group.responses };
-            self.report(group.collector, Part::Acks(acks));
+            self.report(group.collector, Part::Answered { timed_out });
         }
     }
 
     /// Gives a collector this shard's part.
-    fn report(&mut self, (shard, collection): (ShardIndex, Key), part: Part) {
+    pub(super) fn report(&mut self, (shard, collection): (ShardIndex, Key), part: Part) {
         if shard == self.index {
             self.part_arrived(collection, part);
         } else {
@@ -171,22 +176,47 @@ impl Core {
 
     pub(super) fn part_arrived(&mut self, key: Key, part: Part) {
         let Some(collection) = self.collections.get_mut(key) else { return };
-        match (&mut collection.so_far, part) {
-            (Part::Acks(so_far), Part::Acks(more)) => {
-                so_far.timed_out |= more.timed_out;
-                so_far.responses.extend(more.responses);
+        let ticket = collection.ticket;
+        let is_last_word = match (&mut collection.so_far, part) {
+            (SoFar::Acks(acks), Part::Answer(answer)) => {
+                acks.responses.push(answer);
+                false
             }
-            (Part::Sockets(so_far), Part::Sockets(more)) => so_far.extend(more),
-            (Part::Acks(_), Part::Sockets(_)) | (Part::Sockets(_), Part::Acks(_)) => {}
-        }
-        collection.missing -= 1;
+            (SoFar::Acks(acks), Part::Answered { timed_out }) => {
+                acks.timed_out |= timed_out;
+                true
+            }
+            (SoFar::AcksOneByOne { asked, uncounted, .. }, Part::Asked(count)) => {
+                *asked += count;
+                *uncounted -= 1;
+                if *uncounted == 0 {
+                    self.calls.push_back(Call::ClientsAsked(ticket, *asked));
+                }
+                false
+            }
+            (SoFar::AcksOneByOne { .. }, Part::Answer(answer)) => {
+                self.calls.push_back(Call::ClientAnswered(ticket, answer));
+                false
+            }
+            (SoFar::AcksOneByOne { timed_out, .. }, Part::Answered { timed_out: here }) => {
+                *timed_out |= here;
+                true
+            }
+            (SoFar::Sockets(sockets), Part::Sockets(more)) => {
+                sockets.extend(more);
+                true
+            }
+            (SoFar::Acks(_) | SoFar::AcksOneByOne { .. } | SoFar::Sockets(_), _) => false,
+        };
+        collection.missing -= usize::from(is_last_word);
         if collection.missing > 0 {
             return;
         }
         if let Some(Collection { ticket, so_far, .. }) = self.collections.remove(key) {
             self.calls.push_back(match so_far {
-                Part::Acks(acks) => Call::BroadcastAcknowledged(ticket, acks),
-                Part::Sockets(sockets) => Call::Fetched(ticket, sockets),
+                SoFar::Acks(acks) => Call::BroadcastAcknowledged(ticket, acks),
+                SoFar::AcksOneByOne { timed_out, .. } => Call::ClientsAnswered(ticket, timed_out),
+                SoFar::Sockets(sockets) => Call::Fetched(ticket, sockets),
             });
         }
     }
@@ -208,7 +238,7 @@ impl Core {
 
     /// Asks every shard for its sockets of a selector.
     pub(super) fn fetch(&mut self, selector: &Selector, ticket: Ticket) {
-        let so_far = Part::Sockets(Vec::new());
+        let so_far = SoFar::Sockets(Vec::new());
         let collection = self.collections.insert(Collection { ticket, missing: self.shards.into(), so_far });
         self.for_all(selector, &SelectorAction::Fetch { collection });
     }

@@ -1,11 +1,14 @@
 //! What an application can do. Everything takes effect at once, in order, on whichever shard it belongs to;
 //! what is asked for a socket that has gone is ignored.
 
-use super::app::{AckError, AppMessage, Flags, Rejection, Reply, Selector, SessionKey, SocketKey, Ticket};
+use super::app::{
+    AckError, AppMessage, BroadcastAcks, Flags, Rejection, Reply, Selector, SessionKey, SocketKey, Ticket,
+};
 use super::message::{Command, Content, SelectorAction};
-use super::state::{Call, Core, Due};
+use super::state::{Call, Core, Due, SoFar};
 use crate::arena::Key;
 use crate::close::CloseReason;
+use crate::engine_io::Transport;
 use crate::hub::acks::Asker;
 use crate::id::{Id, ShardIndex};
 use crate::name::Name;
@@ -83,13 +86,27 @@ impl<'a> Io<'a> {
         timeout: Option<Duration>,
         ticket: Ticket,
     ) {
+        self.ask(socket, Flags::default(), event, args, timeout, ticket);
+    }
+
+    /// As [`Self::emit_with_ack`], with flags.
+    pub fn ask<'n>(
+        &mut self,
+        socket: SocketKey,
+        flags: Flags,
+        event: impl Into<OutName<'n>>,
+        args: ArgsRef<'_>,
+        timeout: Option<Duration>,
+        ticket: Ticket,
+    ) {
         let event = event.into();
         let asker = Asker { shard: self.core.index, ticket };
         if let Some(key) = self.core.local(socket) {
-            self.core.emit_with_ack(key, event.json(), args, timeout, asker);
+            self.core.emit_with_ack(key, flags, event.json(), args, timeout, asker);
         } else if socket.shard.0 < self.core.shards {
             let args = args.into_owned();
-            let command = Command::EmitWithAck { event: event.into_json(), args, timeout, asker };
+            let (tick, event) = (self.core.tick_name(), event.into_json());
+            let command = Command::EmitWithAck { flags, tick, event, args, timeout, asker };
             self.core.command_remote(socket, command);
         } else {
             self.core.tell_asker(asker, Err(AckError::Disconnected));
@@ -192,7 +209,22 @@ impl<'a> Io<'a> {
         ticket: Ticket,
     ) {
         let timeout = timeout.unwrap_or(NO_TIMEOUT);
-        self.core.broadcast_with_ack(to, flags, &event.into(), args, timeout, ticket);
+        let so_far = SoFar::Acks(BroadcastAcks::default());
+        self.core.broadcast_with_ack(to, flags, &event.into(), args, timeout, ticket, so_far);
+    }
+
+    /// As [`Self::broadcast_with_ack`], but every answer is told when it comes, in `App::broadcast_answered`.
+    pub fn ask_all<'n>(
+        &mut self,
+        to: &Selector,
+        flags: Flags,
+        event: impl Into<OutName<'n>>,
+        args: ArgsRef<'_>,
+        timeout: Duration,
+        ticket: Ticket,
+    ) {
+        let so_far = SoFar::AcksOneByOne { asked: 0, uncounted: 0, timed_out: false };
+        self.core.broadcast_with_ack(to, flags, &event.into(), args, timeout, ticket, so_far);
     }
 
     /// Puts every socket of a selector into rooms.
@@ -221,12 +253,29 @@ impl<'a> Io<'a> {
         self.core.timers.insert(at, Due::Wake(ticket));
     }
 
+    /// The namespace of a socket of this shard.
+    pub fn namespace(&self, socket: SocketKey) -> Option<&str> {
+        self.core.hub.namespace_of(self.core.local(socket)?).map(|name| &**name)
+    }
+
     // Sessions.
+
+    /// The sockets of a session of this shard, in the order in which they asked.
+    pub fn sockets_of(&self, session: SessionKey) -> impl Iterator<Item = SocketKey> + use<'_> {
+        let session = self.core.local_session(session);
+        let members = session.map(|session| session.sockets.as_slice()).unwrap_or_default();
+        members.iter().map(|member| self.core.socket_key(member.socket))
+    }
+
+    /// What the client of a session of this shard is connected by.
+    pub fn transport(&self, session: SessionKey) -> Option<Transport> {
+        let is_websocket = self.core.local_session(session)?.websocket.is_some();
+        Some(if is_websocket { Transport::WebSocket } else { Transport::Polling })
+    }
 
     /// The session of a socket of this shard.
     pub fn session(&self, socket: SocketKey) -> Option<SessionKey> {
-        let Key { index, generation } = self.core.hub.get(self.core.local(socket)?)?.session;
-        Some(SessionKey { shard: self.core.index, index, generation })
+        Some(self.core.session_key(self.core.hub.get(self.core.local(socket)?)?.session))
     }
 
     /// Ends a session as `conn.close()` does in Node (protocol.md 4.6): its sockets leave with a "forced close",

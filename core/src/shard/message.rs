@@ -3,9 +3,7 @@
 //! No message is ever dropped. When a mailbox is full, messages wait in the sender, in order, and the driver
 //! stops reading from clients until they are gone; so what waits is bounded by what one turn produces.
 
-use super::app::{
-    AckError, AppMessage, BroadcastAcks, Flags, Rejection, Selector, SocketInfo, SocketKey, Ticket,
-};
+use super::app::{AckError, AppMessage, Flags, Rejection, Selector, SocketInfo, SocketKey, Ticket};
 use crate::arena::Key;
 use crate::engine_io::request::{EngineQuery, Method, Refusal};
 use crate::front::Upgrade;
@@ -147,14 +145,31 @@ pub(super) enum SelectorAction {
 /// Something for one socket of another shard. Names of events are JSON text.
 #[derive(Debug)]
 pub(super) enum Command {
-    Emit { flags: Flags, tick: u64, event: Box<str>, args: Args },
-    EmitWithAck { event: Box<str>, args: Args, timeout: Option<Duration>, asker: Asker },
-    Reply { ack: u64, args: Args },
+    Emit {
+        flags: Flags,
+        tick: u64,
+        event: Box<str>,
+        args: Args,
+    },
+    EmitWithAck {
+        flags: Flags,
+        tick: u64,
+        event: Box<str>,
+        args: Args,
+        timeout: Option<Duration>,
+        asker: Asker,
+    },
+    Reply {
+        ack: u64,
+        args: Args,
+    },
     HoldInput,
     ReleaseInput,
     Join(Name),
     Leave(Name),
-    Disconnect { close: bool },
+    Disconnect {
+        close: bool,
+    },
     Accept,
     Reject(Rejection),
     SetData(Box<str>),
@@ -169,7 +184,13 @@ pub(super) enum Outcome {
 /// What one shard adds to a collection.
 #[derive(Debug)]
 pub(super) enum Part {
-    Acks(BroadcastAcks),
+    /// It has asked so many clients.
+    Asked(u32),
+    /// The first argument of one client's answer.
+    Answer(Args),
+    /// All of its clients have answered, or their time is up.
+    Answered { timed_out: bool },
+    /// Its sockets.
     Sockets(Vec<SocketInfo>),
 }
 

@@ -3,6 +3,7 @@
 
 use super::Shard;
 use super::app::{Event, Reply};
+use super::message::Part;
 use super::state::Core;
 use super::{Io, namespaces};
 use crate::arena::Key;
@@ -154,8 +155,15 @@ impl Core {
     fn acknowledged(&mut self, socket: Key, id: u64, args: ArgsRef<'_>) {
         match self.acks.answer(socket, id, || first_argument(args)) {
             Some(Answered::One(asker)) => self.tell_asker(asker, Ok(args.into_owned())),
-            Some(Answered::Group { group, done: true }) => self.finish_group(group),
-            Some(Answered::Group { done: false, .. }) | None => {}
+            Some(Answered::Group { group, collector, answer, done }) => {
+                if let Some(answer) = answer {
+                    self.report(collector, Part::Answer(answer));
+                }
+                if done {
+                    self.finish_group(group);
+                }
+            }
+            None => {}
         }
     }
 }

@@ -76,8 +76,10 @@ impl Core {
                 self.emit(socket, flags, &event, args.as_ref());
                 self.foreign_tick = own_tick;
             }
-            Command::EmitWithAck { event, args, timeout, asker } => {
-                self.emit_with_ack(socket, &event, args.as_ref(), timeout, asker);
+            Command::EmitWithAck { flags, tick, event, args, timeout, asker } => {
+                let own_tick = self.foreign_tick.replace(tick);
+                self.emit_with_ack(socket, flags, &event, args.as_ref(), timeout, asker);
+                self.foreign_tick = own_tick;
             }
             Command::Reply { ack, args } => self.reply(socket, ack, args.as_ref()),
             Command::HoldInput => self.hold_input(socket),
@@ -113,6 +115,7 @@ impl Core {
     pub(super) fn emit_with_ack(
         &mut self,
         socket: Key,
+        flags: Flags,
         event: &str,
         args: ArgsRef<'_>,
         timeout: Option<Duration>,
@@ -127,8 +130,8 @@ impl Core {
         if let Some(timeout) = timeout {
             self.timers.insert(self.now + timeout, Due::Ack { socket, ack });
         }
-        let parcel = encode::event(&namespace, Some(ack), event, args);
-        self.send(session, parcel, false);
+        let parcel = with_flags(encode::event(&namespace, Some(ack), event, args), flags);
+        self.send(session, parcel, flags.volatile);
     }
 
     /// Acknowledges an event of a socket of this shard.

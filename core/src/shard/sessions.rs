@@ -3,7 +3,7 @@
 use super::Shard;
 use super::http::extend_fields;
 use super::message::{Answer, BodyArrival, Content};
-use super::state::Core;
+use super::state::{Call, Core};
 use crate::arena::Key;
 use crate::close::{CloseReason, DisconnectReason};
 use crate::engine_io::open::Open;
@@ -286,6 +286,7 @@ impl Core {
         let poll = session.poll.take();
         self.adopt_websocket(key, conn);
         self.stats.sessions_upgraded += 1;
+        self.calls.push_back(Call::Upgraded(self.session_key(key)));
         if let Some(request) = poll {
             self.answer(request, Answer::Packets(VecDeque::from([close()])));
         }

@@ -1,5 +1,6 @@
 //! What follows from a step: the application is told, and what that leads to is done, until nothing follows.
 
+use super::app::BroadcastAnswer;
 use super::state::Call;
 use super::{Io, Shard};
 
@@ -59,6 +60,16 @@ impl Shard {
             Call::BroadcastAcknowledged(ticket, acks) => {
                 app.broadcast_acknowledged(&mut Io::new(core), ticket, acks);
             }
+            Call::ClientsAsked(ticket, count) => {
+                app.broadcast_answered(&mut Io::new(core), ticket, BroadcastAnswer::Asked(count));
+            }
+            Call::ClientAnswered(ticket, args) => {
+                app.broadcast_answered(&mut Io::new(core), ticket, BroadcastAnswer::Answer(args.as_ref()));
+            }
+            Call::ClientsAnswered(ticket, timed_out) => {
+                app.broadcast_answered(&mut Io::new(core), ticket, BroadcastAnswer::Done { timed_out });
+            }
+            Call::Upgraded(session) => app.upgraded(&mut Io::new(core), session),
             Call::Fetched(ticket, sockets) => app.fetched(&mut Io::new(core), ticket, sockets),
             Call::Woken(ticket) => app.woken(&mut Io::new(core), ticket),
             Call::PortOpened(port) => app.port_opened(&mut Io::new(core), port),

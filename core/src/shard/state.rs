@@ -1,7 +1,9 @@
 //! What a shard owns, and the small effects everything else is made of: queueing bytes, arming deadlines,
 //! ending connections. Nothing here calls the application.
 
-use super::app::{AckError, AppMessage, BroadcastAcks, Departed, PortKey, SocketInfo, SocketKey, Ticket};
+use super::app::{
+    AckError, AppMessage, BroadcastAcks, Departed, PortKey, SessionKey, SocketInfo, SocketKey, Ticket,
+};
 use super::message::{Answer, Content, Outcome, ShardMessage};
 use super::routes::Routes;
 use super::stats::Stats;
@@ -56,6 +58,10 @@ pub(super) enum Call {
     Abandoned(SocketKey),
     Acknowledged(Ticket, Result<Args, AckError>),
     BroadcastAcknowledged(Ticket, BroadcastAcks),
+    ClientsAsked(Ticket, u32),
+    ClientAnswered(Ticket, Args),
+    ClientsAnswered(Ticket, bool),
+    Upgraded(SessionKey),
     Fetched(Ticket, Vec<SocketInfo>),
     Woken(Ticket),
     PortOpened(PortKey),
@@ -69,7 +75,24 @@ pub(super) struct Collection {
     pub(super) ticket: Ticket,
     /// Shards that have not reported.
     pub(super) missing: usize,
-    pub(super) so_far: super::message::Part,
+    pub(super) so_far: SoFar,
+}
+
+/// What has been reported.
+#[derive(Debug)]
+pub(super) enum SoFar {
+    /// All answers at the end.
+    Acks(BroadcastAcks),
+    /// Each answer when it comes.
+    AcksOneByOne {
+        /// Clients that were asked.
+        asked: u32,
+        /// Shards that have not said how many they have asked.
+        uncounted: usize,
+        /// Whether some client has not answered in time.
+        timed_out: bool,
+    },
+    Sockets(Vec<SocketInfo>),
 }
 
 /// The options in the form in which they are used.
@@ -223,6 +246,16 @@ impl Core {
 
     pub(super) fn socket_key(&self, key: Key) -> SocketKey {
         SocketKey { shard: self.index, index: key.index, generation: key.generation }
+    }
+
+    /// A session, if it is one of this shard's.
+    pub(super) fn local_session(&self, session: SessionKey) -> Option<&Session> {
+        let SessionKey { shard, index, generation } = session;
+        (shard == self.index).then_some(Key { index, generation }).and_then(|key| self.sessions.get(key))
+    }
+
+    pub(super) fn session_key(&self, key: Key) -> SessionKey {
+        SessionKey { shard: self.index, index: key.index, generation: key.generation }
     }
 
     /// The place of a socket, if it is one of this shard's.

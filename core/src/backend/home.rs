@@ -1,0 +1,466 @@
+//! A link at home: its stream, its hello, its frames, and its credit.
+
+use super::Backends;
+use super::directory::{LinkId, Standing};
+use super::encoded;
+use super::message::{Message, News, Said};
+use super::requests::Ask;
+use super::wire::{self, EmitFlags, Frames, FromBackend, RefuseCode, ToBackend, Welcome, WireError};
+use crate::arena::Key;
+use crate::id::ShardIndex;
+use crate::name::Name;
+use crate::options::Options;
+use crate::shard::Io;
+use crate::shard::app::{PortKey, Rejection, Selector, SocketKey};
+use crate::shard::stats::BackendStats;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// Bytes that a backend may have sent and the gateway has not dealt with.
+const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// How long a link may take to say hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that wait for a backend that does not read. Credit bounds what clients cause; this is for answers to
+/// the backend's own questions.
+const BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// The gateway's side of one stream.
+#[derive(Debug)]
+pub(super) struct Home {
+    id: LinkId,
+    /// Once it has said hello.
+    link: Option<Key>,
+    frames: Frames,
+    /// Bytes that the backend may still send.
+    credit: i64,
+    /// Bytes that have been dealt with, and not given back.
+    due: u32,
+    /// What the shards have sent that has not been processed, in order.
+    sent: VecDeque<(ShardIndex, u32)>,
+    /// Shards that have none of its sockets any more, when it leaves.
+    released: HashSet<ShardIndex>,
+}
+
+/// All links at home here.
+#[derive(Debug, Default)]
+pub(super) struct Homes {
+    by_port: HashMap<PortKey, Box<Home>>,
+    ports: HashMap<LinkId, PortKey>,
+    next_number: u64,
+}
+
+/// Why a link is ended.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    code: RefuseCode,
+    message: String,
+}
+
+impl From<WireError> for Refusal {
+    fn from(error: WireError) -> Self {
+        Self { code: RefuseCode::BadFrame, message: error.to_string() }
+    }
+}
+
+fn violation(message: &str) -> Refusal {
+    Refusal { code: RefuseCode::BadFrame, message: message.to_owned() }
+}
+
+impl Backends {
+    /// A backend has connected.
+    pub(super) fn link_dials(&mut self, io: &mut Io<'_>, port: PortKey) {
+        let id = LinkId { home: self.here, number: self.homes.next_number };
+        self.homes.next_number += 1;
+        let home = Home {
+            id,
+            link: None,
+            frames: Frames::new(self.options.frame_bytes_max),
+            credit: i64::from(WINDOW_BYTES),
+            due: 0,
+            sent: VecDeque::new(),
+            released: HashSet::new(),
+        };
+        self.homes.by_port.insert(port, Box::new(home));
+        let ask = self.asks.insert(Ask::Hello(port));
+        io.wake_after(HELLO_TIMEOUT, super::requests::ticket(ask));
+    }
+
+    /// Bytes from a backend.
+    pub(super) fn link_says(&mut self, io: &mut Io<'_>, port: PortKey, bytes: &[u8]) {
+        self.stats.link_bytes_in_total += bytes.len() as u64;
+        let Some(home) = self.homes.by_port.get_mut(&port) else { return };
+        // Out of its place while the frames that lie in it are handled.
+        let mut frames = std::mem::replace(&mut home.frames, Frames::new(0));
+        let mut input = bytes;
+        let outcome = loop {
+            match frames.next(&mut input) {
+                Ok(Some(frame)) => {
+                    if let Err(refusal) = self.frame(io, port, &frame) {
+                        break Err(refusal);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error.into()),
+            }
+        };
+        if let Some(home) = self.homes.by_port.get_mut(&port) {
+            home.frames = frames;
+        }
+        match outcome {
+            Ok(()) => self.give_credit(io, port),
+            Err(refusal) => self.refuse(io, port, &refusal),
+        }
+    }
+
+    /// A backend's stream has ended.
+    pub(super) fn link_closed(&mut self, io: &mut Io<'_>, port: PortKey) {
+        let Some(home) = self.homes.by_port.remove(&port) else { return };
+        self.homes.ports.remove(&home.id);
+        if home.link.is_some() {
+            self.announce(io, home.id, &News::Gone);
+        }
+    }
+
+    /// Nobody said hello.
+    pub(super) fn hello_timed_out(&mut self, io: &mut Io<'_>, port: PortKey) {
+        if self.homes.by_port.get(&port).is_some_and(|home| home.link.is_none()) {
+            let message = format!("no hello within {} s", HELLO_TIMEOUT.as_secs());
+            self.refuse(io, port, &Refusal { code: RefuseCode::NotHello, message });
+        }
+    }
+
+    /// Says why, and ends the link.
+    fn refuse(&mut self, io: &mut Io<'_>, port: PortKey, refusal: &Refusal) {
+        let Some(home) = self.homes.by_port.get(&port) else { return };
+        self.stats.links_refused_total += 1;
+        let code = match home.link {
+            None if refusal.code == RefuseCode::BadFrame => RefuseCode::NotHello,
+            _ => refusal.code,
+        };
+        let mut frame = Vec::new();
+        encoded::append(&ToBackend::Refuse { code, message: &refusal.message }, &mut frame);
+        io.port_send(port, frame.into());
+        io.port_close(port);
+        self.link_closed(io, port);
+    }
+
+    // Frames from the backend.
+
+    fn frame(&mut self, io: &mut Io<'_>, port: PortKey, frame: &wire::Frame<'_>) -> Result<(), Refusal> {
+        self.stats.frames_in_total += 1;
+        let decoded = FromBackend::decode(frame.kind(), frame.body())?;
+        // It may have been ended by an earlier one.
+        let Some(home) = self.homes.by_port.get_mut(&port) else { return Ok(()) };
+        let Some(key) = home.link else {
+            return match decoded {
+                FromBackend::Hello(hello) => self.welcome(io, port, &hello),
+                _ => Err(violation("the first frame must be HELLO")),
+            };
+        };
+        if wire::frame_counts(frame.kind()) {
+            if home.credit <= 0 {
+                return Err(violation("a frame that counts was sent without credit"));
+            }
+            home.credit -= i64::try_from(frame.len()).unwrap_or(i64::MAX);
+            home.due = home.due.saturating_add(u32::try_from(frame.len()).unwrap_or(u32::MAX));
+        }
+        let id = home.id;
+        self.obey(io, port, id, key, decoded)
+    }
+
+    fn welcome(&mut self, io: &mut Io<'_>, port: PortKey, hello: &wire::Hello<'_>) -> Result<(), Refusal> {
+        let Some(version) = hello.common_version() else {
+            let message = format!(
+                "the gateway speaks version {}, the backend versions {} to {}",
+                wire::VERSION,
+                hello.version_min,
+                hello.version_max
+            );
+            return Err(Refusal { code: RefuseCode::NoCommonVersion, message });
+        };
+        if self.links.len() >= self.options.links_max as usize {
+            let message = format!("there are {} links, as many as may be", self.links.len());
+            return Err(Refusal { code: RefuseCode::TooManyLinks, message });
+        }
+        let mut frame = Vec::new();
+        let welcome = Welcome {
+            version,
+            window: WINDOW_BYTES,
+            frame_bytes_max: self.options.frame_bytes_max,
+            software: "tidegate",
+            options: &self.description,
+        };
+        encoded::append(&ToBackend::Welcome(welcome), &mut frame);
+        io.port_send(port, frame.into());
+        let Some(id) = self.homes.by_port.get(&port).map(|home| home.id) else { return Ok(()) };
+        self.homes.ports.insert(id, port);
+        let news = News::Greeted { load: Arc::new(AtomicU32::new(0)), window: hello.window };
+        self.announce(io, id, &news);
+        let link = self.links.find(id);
+        if let Some(home) = self.homes.by_port.get_mut(&port) {
+            home.link = link;
+        }
+        Ok(())
+    }
+
+    /// Does what a frame says.
+    fn obey(
+        &mut self,
+        io: &mut Io<'_>,
+        port: PortKey,
+        id: LinkId,
+        key: Key,
+        frame: FromBackend<'_>,
+    ) -> Result<(), Refusal> {
+        match frame {
+            FromBackend::Hello(_) => return Err(violation("HELLO came twice")),
+            FromBackend::Credit(bytes) => self.credit_given(io, port, bytes)?,
+            FromBackend::Serve { dynamic, namespaces } => {
+                let names = namespaces.iter().map(checked_namespace).collect::<Result<_, _>>()?;
+                self.announce(io, id, &News::Serves { dynamic, names });
+                // Even if it is not the first that is ready, it wants to know how many there are.
+                self.report_peers_to(io, key);
+            }
+            FromBackend::Withdraw(names) => {
+                self.announce(io, id, &News::Withdraws(names.iter().map(Name::from).collect()));
+            }
+            FromBackend::Drain => self.announce(io, id, &News::Drains),
+            FromBackend::Accept(socket) => self.pass_on(io, id, socket, Said::Accept),
+            FromBackend::Reject { socket, message, data } => {
+                let rejection = Rejection { message: message.to_owned(), data: data.map(ToOwned::to_owned) };
+                self.pass_on(io, id, socket, Said::Reject(rejection));
+            }
+            FromBackend::Decline(socket) => self.pass_on(io, id, socket, Said::Decline),
+            FromBackend::Released(socket) => self.pass_on(io, id, socket, Said::Released),
+            FromBackend::Emit { socket, flags, ack, timeout_ms, packet } => {
+                self.emit(io, id, socket, flags, ack, timeout_ms, &packet)?;
+            }
+            FromBackend::Ack { socket, ack, packet } => {
+                let mut attachments = Vec::new();
+                io.reply_to(socket, ack, packet.arguments(&mut attachments)?);
+            }
+            FromBackend::Broadcast { flags, selector, request, timeout_ms, packet } => {
+                let mut attachments = Vec::new();
+                let (name, args) = packet.event(&mut attachments)?;
+                let (selector, io_flags) = (selector_of(&selector), flags.into());
+                if flags.ack {
+                    let ticket = self.ask(Ask::Clients { link: id, request });
+                    io.ask_all(&selector, io_flags, name, args, milliseconds(timeout_ms), ticket);
+                } else {
+                    io.broadcast(&selector, io_flags, name, args);
+                }
+            }
+            FromBackend::Join { socket, rooms } => rooms.iter().for_each(|room| io.join(socket, room)),
+            FromBackend::Leave { socket, rooms } => rooms.iter().for_each(|room| io.leave(socket, room)),
+            FromBackend::Disconnect(socket) => io.disconnect(socket, false),
+            FromBackend::Close(session) => io.close_session(session),
+            FromBackend::Data { socket, json } => {
+                io.set_data(socket, json.to_owned());
+            }
+            FromBackend::SocketsJoin { selector, rooms } => {
+                io.sockets_join(&selector_of(&selector), &rooms.iter().collect::<Vec<_>>());
+            }
+            FromBackend::SocketsLeave { selector, rooms } => {
+                io.sockets_leave(&selector_of(&selector), &rooms.iter().collect::<Vec<_>>());
+            }
+            FromBackend::DisconnectSockets { selector, close } => {
+                io.disconnect_sockets(&selector_of(&selector), close);
+            }
+            FromBackend::Fetch { request, selector } => {
+                let ticket = self.ask(Ask::Fetch { link: id, request });
+                io.fetch_sockets(&selector_of(&selector), ticket);
+            }
+            FromBackend::ServerEmit { namespace, request, timeout_ms, json } => {
+                self.server_emit(io, id, namespace, request, timeout_ms, json);
+            }
+            FromBackend::ServerAck { token, json } => {
+                self.server_reply(io, id, token, json);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the shard of a socket hear what its backend says.
+    fn pass_on(&mut self, io: &mut Io<'_>, id: LinkId, socket: SocketKey, said: Said) {
+        self.tell(io, socket.shard, Message::Said(id, socket, said));
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are the fields of one frame")]
+    fn emit(
+        &mut self,
+        io: &mut Io<'_>,
+        id: LinkId,
+        socket: SocketKey,
+        flags: EmitFlags,
+        ack: u64,
+        timeout_ms: u32,
+        packet: &wire::Packet<'_>,
+    ) -> Result<(), Refusal> {
+        let mut attachments = Vec::new();
+        let (name, args) = packet.event(&mut attachments)?;
+        if !flags.ack {
+            io.emit_with(socket, flags.into(), name, args);
+            return Ok(());
+        }
+        let said = Said::Ask {
+            flags: flags.into(),
+            ack,
+            timeout: (timeout_ms > 0).then(|| milliseconds(timeout_ms)),
+            name: name.json().into(),
+            args: args.into_owned(),
+        };
+        self.pass_on(io, id, socket, said);
+        Ok(())
+    }
+
+    // Credit and bytes.
+
+    /// The backend has processed so many bytes.
+    fn credit_given(&mut self, io: &mut Io<'_>, port: PortKey, mut bytes: u32) -> Result<(), Refusal> {
+        while bytes > 0 {
+            let Some(home) = self.homes.by_port.get_mut(&port) else { return Ok(()) };
+            let Some((shard, sent)) = home.sent.front_mut() else {
+                return Err(violation("credit was given for more than was sent"));
+            };
+            let (id, shard, part) = (home.id, *shard, bytes.min(*sent));
+            *sent -= part;
+            bytes -= part;
+            if *sent == 0 {
+                home.sent.pop_front();
+            }
+            self.tell(io, shard, Message::Credit(id, part));
+        }
+        Ok(())
+    }
+
+    /// Gives the backend credit for what it has sent.
+    fn give_credit(&mut self, io: &mut Io<'_>, port: PortKey) {
+        if let Some(home) = self.homes.by_port.get_mut(&port)
+            && home.due >= WINDOW_BYTES / 4
+            && let Some(key) = home.link
+            && let Some(link) = self.links.get_mut(key)
+        {
+            link.out.write(&ToBackend::Credit(home.due));
+            home.credit += i64::from(std::mem::take(&mut home.due));
+            self.mark_dirty(io, key);
+        }
+    }
+
+    /// Sends a link's batch on its way.
+    pub(super) fn flush_link(&mut self, io: &mut Io<'_>, key: Key) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let id = link.id;
+        if let Some((bytes, counted)) = link.out.take_batch() {
+            self.tell(io, id.home, Message::Batch(id, bytes, counted));
+        }
+    }
+
+    /// A shard's batch for a link that is at home here.
+    pub(super) fn forward(
+        &mut self,
+        io: &mut Io<'_>,
+        id: LinkId,
+        from: ShardIndex,
+        bytes: bytes::Bytes,
+        counted: u32,
+    ) {
+        let Some(port) = self.homes.ports.get(&id).copied() else { return };
+        let Some(home) = self.homes.by_port.get_mut(&port) else { return };
+        if counted > 0 {
+            home.sent.push_back((from, counted));
+        }
+        self.stats.link_bytes_out_total += bytes.len() as u64;
+        io.port_send(port, bytes);
+        if io.port_backlog(port) > BACKLOG_BYTES_MAX {
+            self.refuse(io, port, &violation("the backend does not read the answers to its questions"));
+        }
+    }
+
+    /// All shards have let go of a link that leaves, or this one more has.
+    pub(super) fn shard_released(&mut self, io: &mut Io<'_>, id: LinkId, shard: ShardIndex) {
+        let Some(port) = self.homes.ports.get(&id) else { return };
+        let Some(home) = self.homes.by_port.get_mut(port) else { return };
+        home.released.insert(shard);
+        if home.released.len() == usize::from(io.shards())
+            && let Some(key) = home.link
+        {
+            self.write_to(io, key, &ToBackend::Drained);
+        }
+    }
+
+    /// Tells the backends that are at home here how many there are.
+    pub(super) fn report_peers(&mut self, io: &mut Io<'_>) {
+        let links: Vec<Key> = self.homes.by_port.values().filter_map(|home| home.link).collect();
+        links.into_iter().for_each(|key| self.report_peers_to(io, key));
+    }
+
+    fn report_peers_to(&mut self, io: &mut Io<'_>, key: Key) {
+        let peers = u32::try_from(self.links.ready().count()).unwrap_or(u32::MAX);
+        self.write_to(io, key, &ToBackend::Peers(peers));
+    }
+
+    /// Sends a frame that does not count.
+    pub(super) fn write_to(&mut self, io: &mut Io<'_>, key: Key, frame: &ToBackend<'_>) {
+        if let Some(link) = self.links.get_mut(key) {
+            link.out.write(frame);
+            self.mark_dirty(io, key);
+        }
+    }
+
+    /// What this shard's application counts.
+    pub(super) fn count(&self) -> BackendStats {
+        let ports = self.homes.by_port.values().filter_map(|home| home.link);
+        let ready =
+            ports.filter(|key| self.links.get(*key).is_some_and(|link| link.standing == Standing::Ready));
+        BackendStats {
+            links: self.homes.by_port.len() as u64,
+            links_serving: ready.count() as u64,
+            sockets_waiting: self.connects_waiting as u64,
+            sockets_orphaned: (self.waits.len() - self.connects_waiting) as u64,
+            held_bytes: self.held_bytes as u64,
+            ..self.stats.clone()
+        }
+    }
+}
+
+/// A namespace that a backend may serve.
+fn checked_namespace(name: &str) -> Result<Name, Refusal> {
+    if name.starts_with('/') && !name.contains(',') {
+        Ok(name.into())
+    } else {
+        Err(violation("a namespace must start with a slash, and must not contain a comma"))
+    }
+}
+
+fn selector_of(selector: &wire::Selector<'_>) -> Selector {
+    Selector {
+        namespace: selector.namespace.to_owned(),
+        rooms: selector.rooms.iter().map(ToOwned::to_owned).collect(),
+        except: selector.except.iter().map(ToOwned::to_owned).collect(),
+    }
+}
+
+fn milliseconds(count: u32) -> Duration {
+    Duration::from_millis(count.into())
+}
+
+/// The options of WELCOME.
+pub(super) fn describe(options: &Options, version: &str) -> String {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let transports = [(options.transports.polling, "polling"), (options.transports.websocket, "websocket")];
+    let transports: Vec<&str> = transports.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+    serde_json::json!({
+        "pingInterval": millis(options.ping_interval),
+        "pingTimeout": millis(options.ping_timeout),
+        "upgradeTimeout": millis(options.upgrade_timeout),
+        "connectTimeout": millis(options.connect_timeout),
+        "maxHttpBufferSize": options.max_payload,
+        "path": options.path,
+        "transports": transports,
+        "allowUpgrades": options.allow_upgrades,
+        "gateway": { "version": version },
+    })
+    .to_string()
+}

@@ -1,0 +1,385 @@
+//! Sockets come, say something, and go; and each is found a backend.
+
+use super::directory::{Choice, LinkId};
+use super::encoded;
+use super::message::Said;
+use super::outbound::Stalled;
+use super::requests::Question;
+use super::sockets::{Served, Stage};
+use super::wire::{Adopted, Connect, Packet, ToBackend};
+use super::{Backends, WAITS};
+use crate::arena::Key;
+use crate::close::DisconnectReason;
+use crate::shard::Io;
+use crate::shard::app::{Event, Rejection, SessionKey, SocketKey, Verdict};
+use crate::socket_io::EventName;
+use crate::time::Instant;
+
+/// What a client is told that asks for a namespace nobody serves.
+const INVALID_NAMESPACE: &str = "Invalid namespace";
+/// What a frame can say. Longer ones cannot be served, either.
+const NAMESPACE_BYTES_MAX: usize = u16::MAX as usize;
+
+impl Backends {
+    /// A client wants to join a namespace.
+    pub(super) fn socket_asks(&mut self, io: &mut Io<'_>, socket: SocketKey, namespace: &str) -> Verdict {
+        let Some(session) = io.session(socket) else { return Verdict::InvalidNamespace };
+        if namespace.len() > NAMESPACE_BYTES_MAX {
+            return Verdict::InvalidNamespace;
+        }
+        let choice = self.choose(io, socket, namespace, &[]);
+        if choice == Choice::Nobody {
+            return Verdict::InvalidNamespace;
+        }
+        let most = self.options.connects_waiting.div_ceil(u32::from(io.shards())) as usize;
+        let is_waiting = matches!(choice, Choice::Busy | Choice::Wait);
+        if is_waiting && self.connects_waiting >= most {
+            // It comes back by itself, which it would not do after a CONNECT_ERROR.
+            io.close_session(session);
+            return Verdict::Later;
+        }
+        let until = io.now() + self.connect_timeout;
+        let mut served = Served::new(session, Stage::Waiting(until));
+        served.is_kept = self.options.redelivers(namespace);
+        self.sockets.insert(socket, served);
+        self.wait(io, socket, until);
+        match choice {
+            Choice::Link(link) => self.offer(io, socket, link),
+            Choice::Busy => self.is_starved = true,
+            Choice::Wait | Choice::Nobody => {}
+        }
+        Verdict::Later
+    }
+
+    /// A client has sent an event.
+    pub(super) fn socket_says(&mut self, io: &mut Io<'_>, socket: SocketKey, event: &Event<'_>) {
+        let packet = Packet::from_event(event.name.map_or("", |name| name.json()), event.args);
+        let ack = event.reply.as_ref().map(|reply| reply.ack());
+        self.send_or_hold(io, socket, &ToBackend::Event { socket, ack, redelivered: false, packet });
+    }
+
+    /// A socket has left, or nobody waits any more for the answer to its CONNECT.
+    pub(super) fn socket_left(&mut self, io: &mut Io<'_>, socket: SocketKey, reason: DisconnectReason) {
+        let Some(mut served) = self.forget(io, socket) else { return };
+        let (link, mut frames) = match served.stage {
+            // What it said before it left goes first.
+            Stage::Owned(link) => (link, served.held.take()),
+            Stage::Offered(link) | Stage::Leaving(link) => (link, Vec::new()),
+            Stage::Waiting(_) => return,
+        };
+        encoded::append(&ToBackend::Disconnected { socket, reason }, &mut frames);
+        self.send_frames(io, link, frames);
+        self.report_released(io, link);
+    }
+
+    /// A session has moved to another transport.
+    pub(super) fn session_upgraded(&mut self, io: &mut Io<'_>, session: SessionKey) {
+        let Some(transport) = io.transport(session) else { return };
+        let links = io.sockets_of(session).filter_map(|socket| self.sockets.get(socket)?.stage.link());
+        let mut links: Vec<Key> = links.collect();
+        links.sort_unstable();
+        links.dedup();
+        for link in links {
+            let mut frame = Vec::new();
+            encoded::append(&ToBackend::Transport { session, transport: transport.as_str() }, &mut frame);
+            self.send_frames(io, link, frame);
+        }
+    }
+
+    // What the backend says about a socket.
+
+    /// Does what a backend says, if the socket is its own.
+    pub(super) fn said(&mut self, io: &mut Io<'_>, from: LinkId, socket: SocketKey, said: Said) {
+        let Some(link) = self.links.find(from) else { return };
+        let Some(served) = self.sockets.get_mut(socket) else { return };
+        if served.stage.link() != Some(link) {
+            return;
+        }
+        match (said, served.stage) {
+            (Said::Accept, Stage::Offered(_) | Stage::Leaving(_)) => self.accepted(io, socket, link),
+            (Said::Reject(rejection), Stage::Offered(_) | Stage::Leaving(_)) => {
+                self.rejected(io, socket, &rejection);
+            }
+            (Said::Decline, Stage::Offered(_)) => self.declined(io, socket, from),
+            (Said::Released, Stage::Leaving(_)) => self.released(io, socket, link),
+            (Said::Ask { flags, ack, timeout, name, args }, _) => {
+                if let Some(name) = EventName::new(&name) {
+                    let question = Question { link: from, ack, flags, timeout };
+                    self.ask_client(io, socket, question, name, args.as_ref());
+                }
+            }
+            // An answer that has been given before.
+            (Said::Accept | Said::Reject(_) | Said::Decline | Said::Released, _) => {}
+        }
+    }
+
+    fn accepted(&mut self, io: &mut Io<'_>, socket: SocketKey, link: Key) {
+        let Some(served) = self.sockets.get_mut(socket) else { return };
+        if let Stage::Offered(_) = served.stage {
+            served.stage = Stage::Owned(link);
+        }
+        if std::mem::replace(&mut served.is_joined, true) {
+            if let Stage::Owned(_) = served.stage {
+                self.stats.adopted_total += 1;
+            }
+        } else {
+            io.accept(socket);
+        }
+        self.line_up(socket);
+        self.resume(io, link);
+    }
+
+    fn rejected(&mut self, io: &mut Io<'_>, socket: SocketKey, rejection: &Rejection) {
+        let Some(served) = self.forget(io, socket) else { return };
+        if served.is_joined {
+            // The application does not want to go on with this client.
+            io.disconnect(socket, false);
+        } else {
+            io.reject(socket, rejection.clone());
+        }
+        if let Some(link) = served.stage.link() {
+            self.report_released(io, link);
+        }
+    }
+
+    fn declined(&mut self, io: &mut Io<'_>, socket: SocketKey, by: LinkId) {
+        if let Some(served) = self.sockets.get_mut(socket) {
+            served.declined.push(by);
+        }
+        self.unassign(io, socket);
+        self.find_backend(io, socket);
+    }
+
+    fn released(&mut self, io: &mut Io<'_>, socket: SocketKey, link: Key) {
+        self.unassign(io, socket);
+        self.find_backend(io, socket);
+        self.report_released(io, link);
+    }
+
+    // Finding a backend.
+
+    fn choose(&self, io: &Io<'_>, socket: SocketKey, namespace: &str, declined: &[LinkId]) -> Choice {
+        let session = io.session(socket);
+        let siblings = session.into_iter().flat_map(|session| io.sockets_of(session));
+        let sibling = siblings
+            .filter(|sibling| *sibling != socket)
+            .find_map(|sibling| self.sockets.get(sibling)?.stage.link());
+        self.links.choose(io.now(), namespace, sibling, declined)
+    }
+
+    /// Finds a backend for a socket that waits, if there is one.
+    pub(super) fn find_backend(&mut self, io: &mut Io<'_>, socket: SocketKey) {
+        let Some(served) = self.sockets.get(socket) else { return };
+        let Some(namespace) = io.namespace(socket) else { return };
+        match self.choose(io, socket, namespace, &served.declined) {
+            Choice::Link(link) => self.offer(io, socket, link),
+            Choice::Nobody if !served.is_joined => {
+                self.forget(io, socket);
+                io.reject(socket, Rejection { message: INVALID_NAMESPACE.to_owned(), data: None });
+            }
+            Choice::Busy => self.is_starved = true,
+            Choice::Wait | Choice::Nobody => {}
+        }
+    }
+
+    /// Finds backends for all that wait, as far as there is credit.
+    pub(super) fn find_backends(&mut self, io: &mut Io<'_>) {
+        self.is_starved = false;
+        let waiting: Vec<SocketKey> = self.waits.iter().map(|(_, socket)| *socket).collect();
+        for socket in waiting {
+            self.find_backend(io, socket);
+        }
+    }
+
+    /// Asks a link to take a socket that waits.
+    fn offer(&mut self, io: &mut Io<'_>, socket: SocketKey, link: Key) {
+        let Some(served) = self.sockets.get_mut(socket) else { return };
+        let Some(taker) = self.links.get_mut(link) else { return };
+        let Stage::Waiting(until) = served.stage else { return };
+        let (Some(namespace), Some(handshake), Some(id)) =
+            (io.namespace(socket), io.handshake_json(socket), io.id(socket))
+        else {
+            return;
+        };
+        served.stage = Stage::Offered(link);
+        self.waits.remove(&(until, socket));
+        self.connects_waiting -= usize::from(!served.is_joined);
+        taker.take_socket();
+        let rooms = if served.is_joined { io.rooms(socket) } else { Vec::new() };
+        // Its own comes first.
+        let rooms = rooms.get(1..).unwrap_or_default().into();
+        let transport = io.transport(served.session).map_or("", |transport| transport.as_str());
+        taker.out.write(&ToBackend::Connect(Connect {
+            socket,
+            session: served.session,
+            id,
+            revision: 4,
+            transport,
+            namespace,
+            handshake: &handshake,
+            adopted: served.is_joined.then(|| Adopted { rooms, data: io.data(socket) }),
+        }));
+        self.mark_dirty(io, link);
+    }
+
+    /// Has a socket wait for a backend.
+    pub(super) fn wait(&mut self, io: &mut Io<'_>, socket: SocketKey, until: Instant) {
+        let Some(served) = self.sockets.get_mut(socket) else { return };
+        served.stage = Stage::Waiting(until);
+        served.is_stalled = false;
+        self.connects_waiting += usize::from(!served.is_joined);
+        self.waits.insert((until, socket));
+        if self.wakes_at.is_none_or(|wakes_at| until < wakes_at) {
+            self.wakes_at = Some(until);
+            io.wake_after(until.since(io.now()), WAITS);
+        }
+    }
+
+    /// Takes a socket from the link that serves it; it waits.
+    fn unassign(&mut self, io: &mut Io<'_>, socket: SocketKey) {
+        let Some(served) = self.sockets.get(socket) else { return };
+        if let Some(link) = served.stage.link().and_then(|link| self.links.get_mut(link)) {
+            link.drop_socket();
+        }
+        let patience = if served.is_joined { self.options.hold } else { self.connect_timeout };
+        self.wait(io, socket, io.now() + patience);
+    }
+
+    /// Closes what has waited long enough, so that its clients come back by themselves.
+    pub(super) fn give_up_waiting(&mut self, io: &mut Io<'_>) {
+        self.wakes_at = None;
+        while let Some(&(until, socket)) = self.waits.first() {
+            if until > io.now() {
+                self.wakes_at = Some(until);
+                io.wake_after(until.since(io.now()), WAITS);
+                break;
+            }
+            self.waits.pop_first();
+            let Some(served) = self.sockets.get(socket) else { continue };
+            self.stats.holds_expired_total += 1;
+            let session = served.session;
+            self.forget(io, socket);
+            io.close_session(session);
+        }
+    }
+
+    /// Forgets a socket, and what is held for it.
+    fn forget(&mut self, io: &mut Io<'_>, socket: SocketKey) -> Option<Served> {
+        let served = self.sockets.remove(socket)?;
+        self.held_bytes -= served.held.len();
+        match served.stage {
+            Stage::Waiting(until) => {
+                self.waits.remove(&(until, socket));
+                self.connects_waiting -= usize::from(!served.is_joined);
+            }
+            Stage::Offered(link) | Stage::Owned(link) | Stage::Leaving(link) => {
+                if let Some(link) = self.links.get_mut(link) {
+                    link.drop_socket();
+                }
+            }
+        }
+        if served.holds_input {
+            io.release_input(socket);
+        }
+        Some(served)
+    }
+
+    // Frames.
+
+    /// Sends a frame to the backend of a socket, or holds it until that is possible.
+    pub(super) fn send_or_hold(&mut self, io: &mut Io<'_>, socket: SocketKey, frame: &ToBackend<'_>) {
+        let Some(served) = self.sockets.get_mut(socket) else { return };
+        if let Stage::Owned(key) = served.stage
+            && served.held.is_empty()
+            && let Some(link) = self.links.get_mut(key)
+            && link.out.has_credit()
+        {
+            link.out.write_for(served.is_kept.then_some(socket), frame);
+            return self.mark_dirty(io, key);
+        }
+        self.held_bytes += served.held.push(|out| encoded::append(frame, out));
+        let shard_max = (self.options.hold_bytes / u32::from(io.shards())) as usize;
+        let is_much = served.held.len() > self.options.hold_bytes_per_socket as usize;
+        if (is_much || self.held_bytes > shard_max) && !std::mem::replace(&mut served.holds_input, true) {
+            io.hold_input(socket);
+        }
+        self.line_up(socket);
+    }
+
+    /// Puts a socket that has something held into the line of those that wait for credit.
+    fn line_up(&mut self, socket: SocketKey) {
+        let Some(served) = self.sockets.get_mut(socket) else { return };
+        if let Stage::Owned(key) = served.stage
+            && !served.held.is_empty()
+            && !served.is_stalled
+            && let Some(link) = self.links.get_mut(key)
+        {
+            served.is_stalled = true;
+            link.out.stalled.push_back(Stalled::Socket(socket));
+        }
+    }
+
+    /// Sends frames that are not (or no longer) tied to a socket, now or in their turn.
+    pub(super) fn send_frames(&mut self, io: &mut Io<'_>, key: Key, frames: Vec<u8>) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        if link.out.has_credit() {
+            encoded::split(&frames).for_each(|frame| link.out.write_encoded(frame, None));
+            self.mark_dirty(io, key);
+        } else {
+            link.out.stalled.push_back(Stalled::Frames(frames));
+        }
+    }
+
+    /// Sends what waits for credit, as far as there is some.
+    pub(super) fn resume(&mut self, io: &mut Io<'_>, key: Key) {
+        let Self { links, sockets, held_bytes, .. } = self;
+        let Some(link) = links.get_mut(key) else { return };
+        let mut sent = false;
+        while link.out.can_resume()
+            && let Some(stalled) = link.out.stalled.pop_front()
+        {
+            sent = true;
+            let socket = match stalled {
+                Stalled::Frames(frames) => {
+                    encoded::split(&frames).for_each(|frame| link.out.write_encoded(frame, None));
+                    continue;
+                }
+                Stalled::Socket(socket) => socket,
+            };
+            let Some(served) = sockets.get_mut(socket).filter(|served| served.stage == Stage::Owned(key))
+            else {
+                continue;
+            };
+            while link.out.is_in_credit()
+                && let Some(frame) = served.held.first()
+            {
+                let bytes = frame.len();
+                link.out.write_encoded(frame, served.is_kept.then_some(socket));
+                served.held.pop(bytes);
+                *held_bytes -= bytes;
+            }
+            served.is_stalled = !served.held.is_empty();
+            if served.is_stalled {
+                link.out.stalled.push_back(Stalled::Socket(socket));
+            } else if std::mem::replace(&mut served.holds_input, false) {
+                io.release_input(socket);
+            }
+        }
+        if sent {
+            self.mark_dirty(io, key);
+        }
+        if self.is_starved {
+            self.find_backends(io);
+        }
+    }
+
+    /// Has a link's batch flushed at the end of the turn.
+    pub(super) fn mark_dirty(&mut self, io: &mut Io<'_>, key: Key) {
+        if let Some(link) = self.links.get_mut(key)
+            && link.out.becomes_dirty()
+        {
+            self.dirty.push(key);
+            io.flush_soon();
+        }
+    }
+}
