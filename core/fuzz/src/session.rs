@@ -426,6 +426,13 @@ impl App for Doer {
             Some(b'f') => io.fetch_sockets(&to, Ticket(4)),
             Some(b'o') => io.emit(other, "o", event.args),
             Some(b's') => io.set_data(other, "{}".to_owned()),
+            Some(b'h') => io.hold_input(other),
+            Some(b'H') => io.release_input(other),
+            Some(b'c') => {
+                if let Some(session) = io.session(other) {
+                    io.close_session(session);
+                }
+            }
             Some(b'y') => {
                 if let Some(socket) = later.undecided.pop() {
                     io.accept(socket);

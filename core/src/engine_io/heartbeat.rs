@@ -100,7 +100,7 @@ impl Heartbeat {
         }
         match self.waiting {
             Waiting::ForPong | Waiting::ForPongExtended if !is_held => Due::Close,
-            _ => {
+            Waiting::ToPing | Waiting::ForPong | Waiting::ForPongExtended => {
                 *self = Self { deadline: now + intervals.timeout, waiting: Waiting::ForPong };
                 Due::Ping
             }
@@ -195,6 +195,23 @@ mod tests {
         assert_eq!(run(&[(400, Step::Upgrade)]), [(300, Ping), (600, Close)]);
         let answered = [(400, Step::Upgrade), (450, Step::Pong)];
         assert_eq!(run(&answered), [(300, Ping), (750, Ping), (950, Close)]);
+    }
+
+    #[test]
+    fn a_client_whose_input_is_held_is_pinged_again_and_has_the_whole_time_afterwards() {
+        let at = Instant::from_millis;
+        let mut heartbeat = Heartbeat::new(Instant::ORIGIN, &INTERVALS);
+        for due in [300, 500, 700] {
+            assert_eq!(heartbeat.deadline(), at(due));
+            assert_eq!(heartbeat.handle_timeout(at(due), &INTERVALS, true), Ping);
+        }
+        heartbeat.handle_release(at(850), &INTERVALS);
+        assert_eq!(heartbeat.handle_timeout(at(900), &INTERVALS, false), Due::Nothing);
+        assert_eq!(heartbeat.handle_timeout(at(1050), &INTERVALS, false), Close);
+
+        let mut heartbeat = Heartbeat::new(Instant::ORIGIN, &INTERVALS);
+        heartbeat.handle_release(at(100), &INTERVALS);
+        assert_eq!(heartbeat.deadline(), at(300), "nothing was owed");
     }
 
     #[test]

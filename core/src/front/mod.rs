@@ -65,7 +65,7 @@ pub struct Conn {
 pub enum Then {
     /// It goes on.
     GoOn,
-    /// It ends: the peer has said that it is done.
+    /// It ends: the peer has said that it is done, or is a port.
     Close,
     /// FIN is sent, and the connection ends when the peer closes or after a while. Closing at once could reset
     /// the connection before the client has read the last word.

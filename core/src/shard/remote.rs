@@ -46,7 +46,7 @@ impl Shard {
                 }
             },
             Content::CloseSession(session) => {
-                self.core.close_by_server(session, CloseReason::ForcedServerClose)
+                self.core.close_by_server(session, CloseReason::ForcedServerClose);
             }
             Content::Told { from, message } => self.core.calls.push_back(Call::Told(from, message)),
             Content::Part { collection, part } => self.core.part_arrived(collection, *part),

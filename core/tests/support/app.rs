@@ -4,11 +4,12 @@ use ::http::{HeaderMap, HeaderValue};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use tidegate_core::id::ShardIndex;
 use tidegate_core::session::handshake::Handshake;
 use tidegate_core::shard::Io;
 use tidegate_core::shard::app::{
-    AckError, App, BroadcastAcks, Connect, Departed, EngineRequest, Event, Rejection, SocketInfo, SocketKey,
-    Ticket, Verdict,
+    AckError, App, AppMessage, BroadcastAcks, Connect, Departed, EngineRequest, Event, PortKey, Rejection,
+    SocketInfo, SocketKey, Ticket, Verdict,
 };
 use tidegate_core::socket_io::ArgsRef;
 
@@ -20,6 +21,10 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Io<'_>)>;
 pub(crate) struct Shared {
     pub(crate) told: RefCell<Told>,
     pub(crate) job: Cell<Option<Job>>,
+    /// What the next flush does.
+    pub(crate) flush: Cell<Option<Job>>,
+    /// What the next application to drain does.
+    pub(crate) last_word: Cell<Option<Job>>,
     /// Why new sessions are refused, if they are.
     pub(crate) deny: RefCell<Option<String>>,
     namespaces: RefCell<HashMap<SocketKey, String>>,
@@ -46,6 +51,17 @@ pub(crate) struct Told {
     pub(crate) woken: Vec<u64>,
     /// `handshake.auth` of every CONNECT.
     pub(crate) auths: Vec<String>,
+    /// Ports that were opened.
+    pub(crate) ports: Vec<PortKey>,
+    /// Ports that were closed from outside.
+    pub(crate) closed_ports: Vec<PortKey>,
+    /// Bytes of all ports.
+    pub(crate) port_bytes: Vec<u8>,
+    /// Messages of applications: from which shard, and what.
+    pub(crate) messages: Vec<(u16, String)>,
+    pub(crate) flushes: usize,
+    /// For each drain: how many sockets had left by then.
+    pub(crate) drains: Vec<usize>,
 }
 
 /// The application of one shard.
@@ -118,6 +134,14 @@ impl App for TestApp {
                 None => io.emit(socket, "echo", event.args),
             },
             "\"bye\"" => io.disconnect(socket, event.args.get(0) == Some("true")),
+            "\"hold\"" => io.hold_input(socket),
+            "\"hold and release\"" => {
+                io.hold_input(socket);
+                io.release_input(socket);
+            }
+            _ if name.starts_with("\"raw") || name.starts_with('7') => {
+                io.emit(socket, event.name.expect("it has just been read"), event.args);
+            }
             "\"join\"" => event.args.elements().for_each(|room| io.join(socket, room.trim_matches('"'))),
             _ => {}
         }
@@ -148,6 +172,48 @@ impl App for TestApp {
 
     fn disconnected(&mut self, _io: &mut Io<'_>, socket: Departed) {
         self.shared.told.borrow_mut().departed.push(socket);
+    }
+
+    fn port_opened(&mut self, _io: &mut Io<'_>, port: PortKey) {
+        self.shared.told.borrow_mut().ports.push(port);
+    }
+
+    /// An echo.
+    fn port_bytes(&mut self, io: &mut Io<'_>, port: PortKey, bytes: &mut [u8]) {
+        self.shared.told.borrow_mut().port_bytes.extend_from_slice(bytes);
+        io.port_send(port, bytes.to_vec().into());
+    }
+
+    fn port_closed(&mut self, _io: &mut Io<'_>, port: PortKey) {
+        self.shared.told.borrow_mut().closed_ports.push(port);
+    }
+
+    /// Text is remembered; a socket is told.
+    fn told(&mut self, io: &mut Io<'_>, from: ShardIndex, message: AppMessage) {
+        match message.downcast::<SocketKey>() {
+            Ok(socket) => io.emit(*socket, "told", ArgsRef::default()),
+            Err(message) => {
+                let text = *message.downcast::<String>().expect("nothing else is sent");
+                self.shared.told.borrow_mut().messages.push((from.0, text));
+            }
+        }
+    }
+
+    fn flush(&mut self, io: &mut Io<'_>) {
+        self.shared.told.borrow_mut().flushes += 1;
+        if let Some(job) = self.shared.flush.take() {
+            job(io);
+        }
+    }
+
+    fn drain(&mut self, io: &mut Io<'_>) {
+        let mut told = self.shared.told.borrow_mut();
+        let left = told.departed.len();
+        told.drains.push(left);
+        drop(told);
+        if let Some(job) = self.shared.last_word.take() {
+            job(io);
+        }
     }
 }
 

@@ -96,6 +96,12 @@ impl Server {
         Conn { world: Rc::clone(&self.world), stream }
     }
 
+    /// Somebody opens a stream to the application of a shard.
+    pub(crate) fn open_port(&self, shard: u16) -> Conn {
+        let stream = self.world.borrow_mut().accept_port(shard);
+        Conn { world: Rc::clone(&self.world), stream }
+    }
+
     /// Sends a request on a connection of its own, and takes the response.
     pub(crate) fn request(&self, bytes: impl AsRef<[u8]>) -> Response {
         let conn = self.connect();
@@ -121,6 +127,16 @@ impl Server {
         errand.conn.reset();
         self.jobs.set(self.jobs.get() + 1);
         result.take().expect("the job has been done")
+    }
+
+    /// What the next flush of any application does.
+    pub(crate) fn on_flush(&self, job: impl FnOnce(&mut Io<'_>) + 'static) {
+        self.shared.flush.set(Some(Box::new(job)));
+    }
+
+    /// What the first application to drain does then.
+    pub(crate) fn on_drain(&self, job: impl FnOnce(&mut Io<'_>) + 'static) {
+        self.shared.last_word.set(Some(Box::new(job)));
     }
 
     /// What the application was told.
@@ -156,6 +172,9 @@ impl Server {
         let mut total = Stats::default();
         for stats in world.nodes.iter().map(|node| node.shard.stats()) {
             total.connections += stats.connections;
+            total.ports += stats.ports;
+            total.bytes_in += stats.bytes_in;
+            total.bytes_out += stats.bytes_out;
             total.sessions_polling += stats.sessions_polling;
             total.sessions_websocket += stats.sessions_websocket;
             total.sockets += stats.sockets;
@@ -353,9 +372,27 @@ struct Stream {
 
 impl World {
     fn accept(&mut self, shard: u16) -> usize {
-        let stream = self.streams.len();
         let address: SocketAddr = ([127, 0, 0, 1], 5000).into();
-        let handle = StreamHandle(i32::try_from(stream).unwrap());
+        let handle = self.new_stream(shard);
+        let key = self.nodes[usize::from(shard)].shard.handle_accepted(self.now, handle, Peer { address });
+        self.accepted(handle, key)
+    }
+
+    fn accept_port(&mut self, shard: u16) -> usize {
+        let handle = self.new_stream(shard);
+        let key = self.nodes[usize::from(shard)].shard.handle_port(self.now, handle);
+        self.accepted(handle, key)
+    }
+
+    fn accepted(&mut self, handle: StreamHandle, key: ConnKey) -> usize {
+        let stream = usize::try_from(handle.0).unwrap();
+        self.streams[stream].key = Some(key);
+        self.turn();
+        stream
+    }
+
+    fn new_stream(&mut self, shard: u16) -> StreamHandle {
+        let handle = StreamHandle(i32::try_from(self.streams.len()).unwrap());
         self.streams.push(Stream {
             shard,
             key: None,
@@ -368,10 +405,7 @@ impl World {
             is_closed: false,
             has_fin: false,
         });
-        let key = self.nodes[usize::from(shard)].shard.handle_accepted(self.now, handle, Peer { address });
-        self.streams[stream].key = Some(key);
-        self.turn();
-        stream
+        handle
     }
 
     fn send(&mut self, stream: usize, bytes: &[u8]) {
