@@ -62,8 +62,10 @@ Every option can also be set in a file (--config FILE or TIDEGATE_CONFIG=FILE;
 Flags win over the environment, the environment wins over the file.
 
 Examples:
-  tidegate --client-dir node_modules/socket.io-client/dist
-      the chat, on http://127.0.0.1:3000
+  tidegate --backend-socket ./backend.sock
+      clients on http://127.0.0.1:3000, for the applications that connect to the socket
+  tidegate --app chat --client-dir node_modules/socket.io-client/dist
+      a chat in the process itself
   tidegate --listen :80 --listen '[::]:80' --cors-origin https://example.com
       every address of the machine, for the pages of one site
   tidegate --app bench --cores 1 --admin 9300
@@ -151,6 +153,11 @@ struct Flags {
     #[arg(long, value_name = "COUNT", help = help("limits.max_fragments"), help_heading = "Limits")]
     max_fragments: Option<String>,
 
+    #[arg(long, value_name = "PATH", help = help("backend.socket"), help_heading = "Backends")]
+    backend_socket: Option<String>,
+    #[arg(long, value_name = "MODE", help = help("backend.socket_mode"), help_heading = "Backends")]
+    backend_socket_mode: Option<String>,
+
     #[arg(long, value_name = "LEVEL", help = help("log.level"), help_heading = "Log")]
     log_level: Option<String>,
     #[arg(long, value_name = "FORMAT", help = help("log.format"), help_heading = "Log")]
@@ -184,6 +191,8 @@ impl Flags {
             max_connections,
             outbox_bytes,
             max_fragments,
+            backend_socket,
+            backend_socket_mode,
             log_level,
             log_format,
         } = self;
@@ -206,6 +215,8 @@ impl Flags {
             ("limits.max_connections", max_connections.as_slice()),
             ("limits.outbox_bytes", outbox_bytes.as_slice()),
             ("limits.max_fragments", max_fragments.as_slice()),
+            ("backend.socket", backend_socket.as_slice()),
+            ("backend.socket_mode", backend_socket_mode.as_slice()),
             ("log.level", log_level.as_slice()),
             ("log.format", log_format.as_slice()),
         ])

@@ -9,7 +9,8 @@
 //! ```
 
 use crate::admin::{Admin, MetricsSource, Readiness, ShardReport};
-use crate::config::Config;
+use crate::config::{BackendSocket, Config};
+use crate::links::{LinkListener, ListenError, SocketFile};
 use crate::net::listener::{BindError, Listeners};
 use crate::runtime::limits::raise_open_files;
 use crate::runtime::{Clock, DriverChoice, IoDriver};
@@ -17,6 +18,7 @@ use crate::signals::StopSignals;
 use crate::worker::{Setup, StartError, WorkerControl, Workers, hint, spawn_workers};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -37,6 +39,9 @@ pub enum GatewayError {
     /// An address for clients.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The socket for backends.
+    #[error(transparent)]
+    Links(#[from] ListenError),
     /// The workers.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -56,6 +61,7 @@ pub enum GatewayError {
 /// Collects what a gateway needs to start.
 pub struct Builder {
     config: Config,
+    backend_socket: Option<BackendSocket>,
     make_app: Arc<MakeApp>,
     assets: Vec<Asset>,
     bare_endpoints: bool,
@@ -67,6 +73,8 @@ type MakeApp = dyn Fn(ShardIndex) -> Box<dyn App> + Send + Sync;
 /// A gateway that serves clients, until it is stopped or dropped.
 pub struct Gateway {
     addresses: Vec<SocketAddr>,
+    /// Removed when the gateway stops, or is dropped.
+    backend_file: Option<SocketFile>,
     workers: Workers,
     state: Arc<State>,
     admin: Option<Admin>,
@@ -75,6 +83,8 @@ pub struct Gateway {
 /// What the admin endpoint asks.
 struct State {
     control: WorkerControl,
+    /// Clients are served by backends, so it takes one to be ready.
+    needs_backend: bool,
     is_draining: AtomicBool,
 }
 
@@ -87,6 +97,11 @@ impl Gateway {
     /// Where clients connect, with the real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where backends connect, if they do.
+    pub fn backend_socket(&self) -> Option<&Path> {
+        self.backend_file.as_ref().map(SocketFile::path)
     }
 
     /// Where health and metrics are served, if they are.
@@ -103,6 +118,8 @@ impl Gateway {
     /// eight seconds have passed. Returns whether all have gone in time.
     pub fn stop(self) -> bool {
         self.state.is_draining.store(true, Ordering::Release);
+        // From here on a successor may serve at this path, as it may at our addresses.
+        drop(self.backend_file);
         self.workers.drain(DRAIN_TIMEOUT)
     }
 }
@@ -111,6 +128,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             config: Config::default(),
+            backend_socket: None,
             make_app: Arc::new(|_| Box::new(crate::apps::Nobody)),
             assets: Vec::new(),
             bare_endpoints: false,
@@ -130,6 +148,13 @@ impl Builder {
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.config.listen = vec![address];
+        self
+    }
+
+    /// Opens a Unix socket for backends. Each that connects becomes a port of the application, on some shard.
+    #[must_use]
+    pub fn backend_socket(mut self, socket: BackendSocket) -> Self {
+        self.backend_socket = Some(socket);
         self
     }
 
@@ -160,12 +185,14 @@ impl Builder {
     ///
     /// If an address is taken, or the kernel refuses what the workers need.
     pub fn start(self) -> Result<Gateway, GatewayError> {
-        let Self { config, make_app, assets, bare_endpoints } = self;
+        let Self { config, backend_socket, make_app, assets, bare_endpoints } = self;
         let open_files = raise_open_files()?;
         tracing::debug!(open_files, "limit of file descriptors");
         let shards = u16::try_from(config.cores.len()).expect("the configuration limits the cores");
         let listeners = Listeners::bind(&config.listen, shards)?;
         let addresses = listeners.addresses().to_vec();
+        let links = backend_socket.map(|socket| LinkListener::open(&socket, config.backend.links_max));
+        let (links, backend_file) = links.transpose()?.unzip();
         let clock = Clock::start();
         let setup = ShardSetup {
             index: ShardIndex(0),
@@ -185,14 +212,19 @@ impl Builder {
         let driver = if config.require_io_uring { DriverChoice::RequireIoUring } else { DriverChoice::Auto };
         let connections_max = config.max_connections.map_or(usize::MAX, |most| most as usize);
         let cpus = config.cores.clone();
-        let workers = spawn_workers(Setup { listeners, driver, connections_max, cpus, clock, make_shard })?;
+        let workers =
+            spawn_workers(Setup { listeners, links, driver, connections_max, cpus, clock, make_shard })?;
         if let Some(error) = workers.io_uring_refused() {
             let error = format!("{error}{}", hint(error));
             tracing::warn!(error, "the kernel refuses io_uring: running on epoll, a little slower");
         }
-        let state = Arc::new(State { control: workers.control(), is_draining: AtomicBool::new(false) });
+        let state = Arc::new(State {
+            control: workers.control(),
+            needs_backend: backend_file.is_some(),
+            is_draining: AtomicBool::new(false),
+        });
         let admin = start_admin(config.admin, &state)?;
-        Ok(Gateway { addresses, workers, state, admin })
+        Ok(Gateway { addresses, backend_file, workers, state, admin })
     }
 
     /// Starts, says so on standard output, and serves until SIGTERM or SIGINT; then stops in good order.
@@ -219,10 +251,14 @@ fn announce(gateway: &Gateway) {
     for address in gateway.addresses() {
         let _closed = writeln!(out, "listening on http://{address}");
     }
+    if let Some(path) = gateway.backend_socket() {
+        let _closed = writeln!(out, "backends connect to {}", path.display());
+    }
     let _closed = out.flush();
     let addresses: Vec<String> = gateway.addresses().iter().map(ToString::to_string).collect();
     let admin = gateway.admin_address().map(tracing::field::display);
-    tracing::info!(listen = addresses.join(", "), admin, driver = ?gateway.driver(), "started");
+    let backends = gateway.backend_socket().map(|path| tracing::field::display(path.display()));
+    tracing::info!(listen = addresses.join(", "), backends, admin, driver = ?gateway.driver(), "started");
 }
 
 fn start_admin(address: Option<SocketAddr>, state: &Arc<State>) -> Result<Option<Admin>, GatewayError> {
@@ -243,7 +279,15 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
 
 impl MetricsSource for State {
     fn readiness(&self) -> Readiness {
-        if self.is_draining.load(Ordering::Acquire) { Readiness::Draining } else { Readiness::Ready }
+        if self.is_draining.load(Ordering::Acquire) {
+            return Readiness::Draining;
+        }
+        if !self.needs_backend {
+            return Readiness::Ready;
+        }
+        let workers = self.control.stats(STATS_TIMEOUT);
+        let is_served = workers.iter().any(|worker| worker.core.backend.links_serving > 0);
+        if is_served { Readiness::Ready } else { Readiness::Starting }
     }
 
     fn reports(&self) -> Vec<ShardReport> {
@@ -257,6 +301,8 @@ impl MetricsSource for State {
                 mailbox_depth: worker.driver.mailbox_depth,
                 accept_pauses: worker.driver.accept_pauses,
                 refused_over_limit: worker.driver.refused_over_limit,
+                links_refused: worker.driver.links_refused,
+                links_over_limit: worker.driver.links_over_limit,
             })
             .collect()
     }

@@ -10,6 +10,7 @@ pub mod assets;
 pub mod cli;
 pub mod config;
 mod gateway;
+pub mod links;
 pub mod log;
 pub mod net;
 pub mod runtime;

@@ -5,7 +5,8 @@
 //! worker N: make_shard → accept tasks + turns → drained → stop
 //! ```
 
-use crate::net::accept::accept;
+use crate::links::{LinkListener, LinkPlaces, Usher};
+use crate::net::accept::{accept, take_client};
 use crate::net::listener::Listeners;
 use crate::runtime::driven::Driven;
 use crate::runtime::engine::{Admission, After, Engine};
@@ -33,6 +34,8 @@ const FAREWELL_LAPS: usize = 16;
 pub struct Setup<F> {
     /// What to listen on, and how many workers there are.
     pub listeners: Listeners,
+    /// Where backends dial in, if they do; the first worker accepts for all.
+    pub links: Option<LinkListener>,
     /// io_uring, epoll, or whichever works.
     pub driver: DriverChoice,
     /// Client streams of the whole process; more are answered with 503.
@@ -106,6 +109,8 @@ where
     let (driver, refused) = setup.driver.decide(count).map_err(StartError::IoUringRefused)?;
     let (mesh, mailboxes) = mesh(count).map_err(StartError::Shared)?;
     let admission = Arc::new(Admission::new(setup.connections_max));
+    let link_places = Arc::new(LinkPlaces::new(count));
+    let mut links = setup.links;
     let make_shard = Arc::new(setup.make_shard);
     let (started, starts) = unbounded();
     let mut workers = Workers { control: WorkerControl { mesh }, threads: Vec::new(), driver, refused };
@@ -114,10 +119,12 @@ where
         let worker = Worker {
             mailbox,
             listeners,
+            links: links.take(),
             driver,
             cpu: setup.cpus.get(index).copied(),
             clock: setup.clock,
             admission: Arc::clone(&admission),
+            link_places: Arc::clone(&link_places),
             make_shard: Arc::clone(&make_shard),
             started: started.clone(),
         };
@@ -215,10 +222,12 @@ impl<S: Driven> WorkerControl<S> {
 struct Worker<S: Driven, F> {
     mailbox: Mailbox<S::Message, S::Moved>,
     listeners: Vec<OwnedFd>,
+    links: Option<LinkListener>,
     driver: IoDriver,
     cpu: Option<usize>,
     clock: Clock,
     admission: Arc<Admission>,
+    link_places: Arc<LinkPlaces>,
     make_shard: Arc<F>,
     started: Sender<(ShardIndex, io::Result<()>)>,
 }
@@ -277,21 +286,31 @@ impl<S: Driven, F: Fn(ShardIndex) -> S> Worker<S, F> {
 
     fn start(self) -> io::Result<(Rc<RefCell<Engine<S>>>, Waiter)> {
         let me = self.mailbox.me();
-        let copies = self.listeners.iter().map(OwnedFd::try_clone).collect::<io::Result<_>>()?;
+        let links = self.links.map(Usher::new);
+        let all = self.listeners.iter().chain(links.iter().map(|(_, listener)| listener));
+        let copies = all.map(OwnedFd::try_clone).collect::<io::Result<_>>()?;
         let shard = (self.make_shard)(me);
-        let engine = Engine::new(shard, self.driver, self.clock, self.mailbox, self.admission, copies)?;
+        let (admission, places) = (self.admission, self.link_places);
+        let engine = Engine::new(shard, self.driver, self.clock, self.mailbox, admission, places, copies)?;
         let waiter = Waiter::new(engine.wait_fd()?)?;
         let engine = Rc::new(RefCell::new(engine));
         for listener in self.listeners {
-            let accepting = accept(Rc::clone(&engine), listener);
-            monoio::spawn(async move {
-                if let Err(error) = accepting.await {
-                    die(me, &format!("cannot accept: {error}"));
-                }
-            });
+            spawn_accepting(me, accept(Rc::clone(&engine), listener, take_client));
+        }
+        if let Some((mut usher, listener)) = links {
+            let take = move |engine: &mut Engine<S>, stream, _| usher.admit(engine, stream);
+            spawn_accepting(me, accept(Rc::clone(&engine), listener, take));
         }
         Ok((engine, waiter))
     }
+}
+
+fn spawn_accepting(me: ShardIndex, accepting: impl Future<Output = io::Result<()>> + 'static) {
+    monoio::spawn(async move {
+        if let Err(error) = accepting.await {
+            die(me, &format!("cannot accept: {error}"));
+        }
+    });
 }
 
 /// Ends the process. See [`spawn_workers`].

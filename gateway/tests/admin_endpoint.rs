@@ -28,6 +28,8 @@ impl MetricsSource for Source {
             mailbox_depth: 0,
             accept_pauses: 0,
             refused_over_limit: 0,
+            links_refused: 0,
+            links_over_limit: 0,
         }]
     }
 }

@@ -15,7 +15,16 @@ fn report(shard: u16) -> ShardReport {
     for micros in [4, 40, 400, 4_000, 40_000_000] {
         turn_times.record(Duration::from_micros(micros));
     }
-    ShardReport { shard, stats, turn_times, mailbox_depth: 2, accept_pauses: 1, refused_over_limit: 9 }
+    ShardReport {
+        shard,
+        stats,
+        turn_times,
+        mailbox_depth: 2,
+        accept_pauses: 1,
+        refused_over_limit: 9,
+        links_refused: 5,
+        links_over_limit: 6,
+    }
 }
 
 /// Samples by name and labels, as written. Panics at the first line that is not in the format.

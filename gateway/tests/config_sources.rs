@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate::config::{
-    AppKind, Checked, Config, Machine, Problem, check_file, flags, load, reference, schema,
+    BackendSocket, Checked, Config, Machine, Problem, check_file, flags, load, reference, schema,
 };
-use tidegate_core::options::{CorsOptions, Options};
+use tidegate_core::options::{BackendOptions, CorsOptions, Options};
 
 fn machine() -> Machine {
     Machine { cpus: vec![0, 1, 4, 5] }
@@ -49,7 +49,9 @@ fn without_any_source_the_defaults_are_those_of_socket_io() {
     assert_eq!(format!("{:?}", config.options), format!("{:?}", Options::default()));
     assert_eq!(config.listen, ["127.0.0.1:3000".parse().unwrap()]);
     assert_eq!(config.cores, [0, 1, 4, 5]);
-    assert_eq!((config.app, config.admin, config.client_dir), (AppKind::Chat, None, None));
+    assert_eq!((config.app, config.admin, config.client_dir), (None, None, None));
+    assert_eq!(config.backend_socket, BackendSocket::at("/run/tidegate/backend.sock"));
+    assert_eq!(config.backend, BackendOptions::default());
     assert_eq!((config.max_connections, config.require_io_uring), (None, false));
 }
 
@@ -108,7 +110,7 @@ fn every_complaint_says_where_the_value_was_written() {
     assert_eq!(
         lines,
         [
-            "--app: \"chta\": this is one of chat, bench, conformance; the nearest is chat".to_owned(),
+            "--app: \"chta\": this is one of none, chat, bench, conformance; the nearest is chat".to_owned(),
             format!(
                 "{}:3: socket_io.ping_interval: \"25\": a duration needs a unit: 25s or 25ms",
                 path.display()
@@ -168,12 +170,39 @@ fn values_that_contradict_each_other_are_refused() {
             "--path: the conformance app has another endpoint at /ws",
         ),
         (
+            vec![("server.app", &["bench"]), ("backend.socket", &["/tmp/b.sock"])],
+            "--backend-socket: no backend can dial in while --app is bench",
+        ),
+        (
+            vec![("backend.socket_mode", &["rw"])],
+            "--backend-socket-mode: \"rw\": permissions are written in octal: 0660",
+        ),
+        (
             vec![("socket_io.ping_interval", &["0s"])],
             "--ping-interval: \"0s\": a duration must be more than zero",
         ),
     ] {
         assert_eq!(complaints(with_flags(&given)), [complaint]);
     }
+}
+
+#[test]
+fn an_app_does_not_go_with_a_backend_socket_that_somebody_asked_for() {
+    let app = || flags([("server.app", ["bench".to_owned()].as_slice())]);
+    let with_file = |text: &str| {
+        let (_dir, path) = file(text);
+        load(Some(&path), [], [app()], &machine())
+    };
+    // A file with every default has the default path, too, and asks for nothing.
+    assert!(with_file(&reference::default_file()).is_ok());
+    let lines = complaints(with_file("[backend]\nsocket = 'b.sock'\n"));
+    assert!(
+        lines[0].ends_with(":2: backend.socket: no backend can dial in while --app is bench"),
+        "{lines:?}"
+    );
+    let variables = environment(&[("TIDEGATE_BACKEND_SOCKET", "/run/tidegate/backend.sock")]);
+    let lines = complaints(load(None, variables, [app()], &machine()));
+    assert_eq!(lines, ["TIDEGATE_BACKEND_SOCKET: no backend can dial in while --app is bench"]);
 }
 
 #[test]
@@ -191,6 +220,9 @@ fn what_is_hardly_meant_is_a_warning() {
     };
     warned(&[("cors.origin", &["*"]), ("cors.credentials", &["true"])], "cors.credentials: ");
     warned(&[("limits.outbox_bytes", &["1kB"])], "limits.outbox_bytes (1000)");
+    let hold = file("[backend]\nhold_bytes_per_socket = '2MiB'\nhold_bytes = '1MiB'\n");
+    let warnings = check_file(&hold.1, &machine()).unwrap().warnings;
+    assert!(warnings[0].starts_with("backend.hold_bytes (1048576)"), "{warnings:?}");
     warned(&[("socket_io.path", &["/"])], "socket_io.path: ");
     warned(&[("server.admin", &[":9300"])], "server.admin: ");
 }

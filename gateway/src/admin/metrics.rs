@@ -118,6 +118,15 @@ const SIMPLE: &[Simple] = &[
 /// What the application counts of its links to backends: zeros where it has none.
 const BACKEND: &[Simple] = &[
     ("tidegate_ports", Gauge, "Streams of the application open now.", |r| r.stats.ports),
+    ("tidegate_backend_strangers_total", Counter, "Backends closed at once: they may not connect.", |r| {
+        r.links_refused
+    }),
+    (
+        "tidegate_backend_links_over_limit_total",
+        Counter,
+        "Backends closed at once: there were too many links.",
+        |r| r.links_over_limit,
+    ),
     ("tidegate_backend_links", Gauge, "Links to backends open now.", |r| r.stats.backend.links),
     ("tidegate_backend_links_serving", Gauge, "Links open now whose backend takes new sockets.", |r| {
         r.stats.backend.links_serving

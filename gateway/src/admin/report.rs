@@ -59,6 +59,10 @@ pub struct ShardReport {
     pub accept_pauses: u64,
     /// Connections it closed at once because there were too many.
     pub refused_over_limit: u64,
+    /// Backends it closed at once because of who they are.
+    pub links_refused: u64,
+    /// Backends it closed at once because there were too many.
+    pub links_over_limit: u64,
 }
 
 /// How long the turns of one worker took: a histogram from 1 µs to 1 min.

@@ -1,4 +1,5 @@
-//! The applications that come with the gateway (`--app`): three implementations of the App trait.
+//! Who serves the clients: one of the applications that come with the gateway (`--app`), three implementations of the
+//! App trait, or the backends that dial in.
 //!
 //! What the shards of one application share is made once per process ([`Embedded`]); every shard then gets an
 //! [`App`] of its own.
@@ -48,13 +49,12 @@ impl Embedded {
     }
 }
 
-/// Serves an embedded application as the configuration says, until a signal stops it.
+/// Serves clients as the configuration says, until a signal stops it.
 ///
 /// # Errors
 ///
 /// If the gateway cannot start.
 pub fn serve(config: Config) -> Result<(), GatewayError> {
-    let embedded = Embedded::new(config.app);
     let path = config.options.path.clone();
     let mut builder = Gateway::builder();
     if let Some(dir) = &config.client_dir {
@@ -64,11 +64,15 @@ pub fn serve(config: Config) -> Result<(), GatewayError> {
         }
     }
     builder = match config.app {
-        AppKind::Chat => builder.assets(chat_assets(&path)),
-        AppKind::Conformance => builder.bare_endpoints(),
-        AppKind::Bench => builder,
+        None => builder.backend_socket(config.backend_socket.clone()),
+        Some(AppKind::Chat) => builder.assets(chat_assets(&path)),
+        Some(AppKind::Conformance) => builder.bare_endpoints(),
+        Some(AppKind::Bench) => builder,
     };
-    builder.config(config).app(move |_| embedded.for_shard()).run()
+    if let Some(embedded) = config.app.map(Embedded::new) {
+        builder = builder.app(move |_| embedded.for_shard());
+    }
+    builder.config(config).run()
 }
 
 /// An application that serves no namespace, for a gateway that was given none.

@@ -3,11 +3,11 @@
 
 use super::parse::{self, Cores};
 use super::raw::{Layer, Origin, Problem, Written};
-use super::{AppKind, Checked, Config, Machine, units};
+use super::{AppKind, BackendSocket, Checked, Config, Machine, schema, units};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_core::hub::interest::SHARDS_MAX;
-use tidegate_core::options::{CorsOptions, HttpTimeouts, Options, Transports};
+use tidegate_core::options::{BackendOptions, CorsOptions, HttpTimeouts, Options, Transports};
 
 /// Checks all options together. `layer` has every option, the defaults included.
 ///
@@ -38,6 +38,12 @@ fn read_config(reader: &mut Reader<'_>, machine: &Machine) -> Config {
             .one("limits.max_connections", |word| parse::unless("unlimited", word, parse::positive)),
         require_io_uring: reader.one("server.require_io_uring", parse::flag),
         options: read_options(reader),
+        backend_socket: BackendSocket {
+            path: reader.one("backend.socket", parse::socket_path),
+            mode: reader.one("backend.socket_mode", parse::mode),
+            group: reader.one("backend.group", parse::optional_text),
+        },
+        backend: read_backend(reader),
         log_level: reader.one("log.level", parse::log_level),
         log_format: reader.one("log.format", parse::log_format),
     }
@@ -70,6 +76,19 @@ fn read_options(reader: &mut Reader<'_>) -> Options {
         },
         max_namespaces: reader.one("limits.max_namespaces", parse::positive),
         max_sessions: reader.one("limits.max_sessions", parse::positive),
+    }
+}
+
+fn read_backend(reader: &mut Reader<'_>) -> BackendOptions {
+    BackendOptions {
+        hold: reader.one("backend.hold", units::duration),
+        hold_bytes_per_socket: reader.one("backend.hold_bytes_per_socket", units::bytes),
+        hold_bytes: reader.one("backend.hold_bytes", units::bytes),
+        window: reader.one("backend.window", units::bytes),
+        redeliver: reader.each("backend.redeliver", parse::namespace),
+        connects_waiting: reader.one("backend.connects_waiting", parse::number),
+        frame_bytes_max: reader.one("backend.frame_bytes_max", units::bytes),
+        links_max: reader.one("backend.links_max", parse::positive),
     }
 }
 
@@ -134,7 +153,13 @@ fn contradictions(config: &Config, reader: &mut Reader<'_>) {
             reader.complain("cors.origin", "* already allows every origin: list it alone");
         }
     }
-    if config.app == AppKind::Conformance {
+    if config.app.is_some() && reader.is_meant("backend.socket") {
+        let app = reader.written("server.app");
+        let complaint =
+            format!("no backend can dial in while {} is {}", app.origin.place("server.app"), app.words[0]);
+        reader.complain("backend.socket", complaint);
+    }
+    if config.app == Some(AppKind::Conformance) {
         let own = ["/engine.io/", "/ws"].into_iter().find(|own| own.starts_with(&options.path));
         if let Some(own) = own.or((options.path == "/ws/").then_some("/ws")) {
             reader.complain("socket_io.path", format!("the conformance app has another endpoint at {own}"));
@@ -169,6 +194,13 @@ fn warnings(config: &Config) -> Vec<String> {
             "limits.outbox_bytes ({}) is less than socket_io.max_http_buffer_size ({}): a client that is sent a \
              message of the largest size is closed as a slow consumer",
             options.outbox_bytes_max, options.max_payload
+        ));
+    }
+    let backend = &config.backend;
+    if backend.hold_bytes < backend.hold_bytes_per_socket {
+        warnings.push(format!(
+            "backend.hold_bytes ({}) is less than backend.hold_bytes_per_socket ({}), which means nothing then",
+            backend.hold_bytes, backend.hold_bytes_per_socket
         ));
     }
     if options.path == "/" {
@@ -209,11 +241,18 @@ impl Reader<'_> {
     }
 
     fn complain(&mut self, key: &str, complaint: impl Into<String>) {
-        let problem = match &self.written(key).origin {
-            Origin::Default => Problem::new(&key, complaint),
-            origin => Problem::new(origin, complaint),
-        };
-        self.problems.push(problem);
+        let place = self.written(key).origin.place(key);
+        self.problems.push(Problem::new(&place, complaint));
+    }
+
+    /// Whether somebody asked for this option here and now: a file may have it because it has every default.
+    fn is_meant(&self, key: &str) -> bool {
+        let written = self.written(key);
+        match written.origin {
+            Origin::Default => false,
+            Origin::File { .. } => written.words != schema::setting(key).default.words(),
+            Origin::Env(_) | Origin::Flag(_) => true,
+        }
     }
 
     fn written(&self, key: &str) -> &Written {

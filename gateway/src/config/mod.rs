@@ -18,7 +18,7 @@ pub use raw::{Layer, Origin, Problem, Written};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use tidegate_core::options::Options;
+use tidegate_core::options::{BackendOptions, Options};
 
 /// The checked configuration of one process.
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// The CPUs to run on, one worker each; at least one. All of them are open to this process.
     pub cores: Vec<usize>,
-    /// The application in the process.
-    pub app: AppKind,
+    /// The application in the process; `None` leaves the clients to backends that dial in.
+    pub app: Option<AppKind>,
     /// Where health and metrics are served, if at all.
     pub admin: Option<SocketAddr>,
     /// Where the bundles of the browser client are; it may turn out not to exist.
@@ -39,6 +39,10 @@ pub struct Config {
     pub require_io_uring: bool,
     /// What the shards are told.
     pub options: Options,
+    /// Where backends dial in, unless there is an application in the process.
+    pub backend_socket: BackendSocket,
+    /// What those who serve backends are told.
+    pub backend: BackendOptions,
     /// The log filter: a level, or a level and exceptions for some modules.
     pub log_level: String,
     /// How log lines look.
@@ -53,11 +57,29 @@ impl Default for Config {
     }
 }
 
+/// The Unix socket that backends connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendSocket {
+    /// Its file: at most [`PATH_BYTES_MAX`](crate::links::PATH_BYTES_MAX) bytes, in a directory that exists.
+    pub path: PathBuf,
+    /// The permissions of the file, whatever the umask.
+    pub mode: u32,
+    /// The group of the file, by name or number, whose members may connect as well; `None` leaves it to the gateway's
+    /// own user and root.
+    pub group: Option<String>,
+}
+
+impl BackendSocket {
+    /// A socket at this path, with the default permissions (0660), for the gateway's own user and root.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), mode: 0o660, group: None }
+    }
+}
+
 /// The applications that run inside the process (design.md §5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppKind {
     /// The chat of Socket.IO's tutorial, with its page.
-    #[default]
     Chat,
     /// What load generators talk to.
     Bench,

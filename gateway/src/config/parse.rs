@@ -3,7 +3,9 @@
 
 use super::nearest::nearest;
 use super::{AppKind, LogFormat};
+use crate::links::PATH_BYTES_MAX;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 use tracing_subscriber::filter::Targets;
@@ -98,9 +100,44 @@ pub(super) fn cores(words: &[String], array: bool) -> Result<Cores, String> {
     }
 }
 
-/// The name of an embedded application.
-pub(super) fn app(word: &str) -> Result<AppKind, String> {
-    one_of(word, &[("chat", AppKind::Chat), ("bench", AppKind::Bench), ("conformance", AppKind::Conformance)])
+/// The name of an embedded application, or `none`.
+pub(super) fn app(word: &str) -> Result<Option<AppKind>, String> {
+    let choices = [
+        ("none", None),
+        ("chat", Some(AppKind::Chat)),
+        ("bench", Some(AppKind::Bench)),
+        ("conformance", Some(AppKind::Conformance)),
+    ];
+    one_of(word, &choices)
+}
+
+/// A path that a Unix socket can have.
+pub(super) fn socket_path(word: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(word);
+    match path.as_os_str().as_bytes() {
+        [] => Err("the path of a Unix socket".to_owned()),
+        bytes if bytes.contains(&0) => Err("a path has no NUL in it".to_owned()),
+        bytes if bytes.len() > PATH_BYTES_MAX => {
+            Err(format!("the path of a Unix socket has at most {PATH_BYTES_MAX} bytes"))
+        }
+        _ => Ok(path),
+    }
+}
+
+/// Permissions of a file in octal: `0660` or `660`.
+pub(super) fn mode(word: &str) -> Result<u32, String> {
+    let octal = (3..=4).contains(&word.len()) && word.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = octal.then(|| u32::from_str_radix(word, 8).ok()).flatten();
+    mode.filter(|mode| *mode <= 0o777).ok_or_else(|| "permissions are written in octal: 0660".to_owned())
+}
+
+/// `*`, or the name of a namespace.
+pub(super) fn namespace(word: &str) -> Result<String, String> {
+    if word == "*" || word.starts_with('/') {
+        Ok(word.to_owned())
+    } else {
+        Err("a namespace starts with /; * stands for all of them".to_owned())
+    }
 }
 
 /// A directory, relative to where the process was started. Whether it exists is seen when it is read.
@@ -240,6 +277,25 @@ mod tests {
         assert_eq!(path("/").unwrap(), "/");
         for word in ["", "socket.io", "/a b", "/a?b", "/a#b", "/ü", "/a\r\n"] {
             assert!(path(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn permissions_are_octal_and_no_more_than_read_write_and_execute() {
+        for (word, bits) in [("0660", 0o660), ("660", 0o660), ("0600", 0o600), ("777", 0o777)] {
+            assert_eq!(mode(word), Ok(bits), "{word}");
+        }
+        for word in ["", "0", "66", "0668", "1777", "00660", "rw-", "+660", "0o660"] {
+            assert!(mode(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_socket_fits_into_its_address() {
+        let longest = format!("/{}", "x".repeat(PATH_BYTES_MAX - 1));
+        assert_eq!(socket_path(&longest), Ok(longest.clone().into()));
+        for word in ["", "/a\0b", &format!("{longest}x")] {
+            assert!(socket_path(word).is_err(), "{word}");
         }
     }
 

@@ -41,6 +41,13 @@ pub enum Origin {
     Flag(&'static str),
 }
 
+impl Origin {
+    /// Where the option `key` was written, or the key itself if it was not written.
+    pub(super) fn place(&self, key: &str) -> String {
+        if *self == Self::Default { key.to_owned() } else { self.to_string() }
+    }
+}
+
 /// As the start of a message: which file, which line, which key.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

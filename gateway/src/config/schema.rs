@@ -103,6 +103,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("socket_io", "Socket.IO's own options, under their own names in snake case, with the same meaning."),
     ("cors", "What browsers of other origins may do. CORS headers are sent only if an origin is listed."),
     ("limits", "How much a client may cost."),
+    ("backend", "The applications that dial in over a Unix socket, where server.app is none."),
     ("http", "How long a client may take over a request."),
     ("log", "What is logged, to stderr. Nothing is ever logged per message."),
 ];
@@ -138,8 +139,9 @@ pub const SETTINGS: &[Setting] = &[
     flagged(
         "server.app",
         "--app",
-        Text("chat"),
-        "The application in the process: chat, bench or conformance",
+        Text("none"),
+        "The application in the process: chat, bench or conformance; with none, backends that dial in serve the \
+         clients ([backend])",
     ),
     flagged(
         "server.admin",
@@ -268,6 +270,61 @@ pub const SETTINGS: &[Setting] = &[
         Bare("1000000"),
         "Most sessions open at once, in the whole process; more handshakes are answered with 503",
     ),
+    flagged(
+        "backend.socket",
+        "--backend-socket",
+        Text("/run/tidegate/backend.sock"),
+        "Where backends dial in: the path of a Unix socket, which is made at start and removed at the end. Its \
+         directory must be there",
+    ),
+    flagged(
+        "backend.socket_mode",
+        "--backend-socket-mode",
+        Text("0660"),
+        "Permissions of the socket's file, in octal",
+    ),
+    unflagged(
+        "backend.group",
+        Text(""),
+        "Group, by name or number, whose members may dial in, besides the gateway's own user and root; the file is \
+         given to it. None if empty",
+    ),
+    unflagged(
+        "backend.hold",
+        Text("30s"),
+        "How long clients wait for a backend: a new one, or the next after a loss",
+    ),
+    unflagged(
+        "backend.hold_bytes_per_socket",
+        Text("64KiB"),
+        "Most bytes of events that are held for one socket without a backend; beyond it the socket is closed",
+    ),
+    unflagged(
+        "backend.hold_bytes",
+        Text("64MiB"),
+        "Most bytes of events that are held for all of them, in the whole process",
+    ),
+    unflagged(
+        "backend.window",
+        Text("1MiB"),
+        "Most bytes of events that one backend may be behind; beyond it its clients are not read",
+    ),
+    unflagged(
+        "backend.redeliver",
+        List(&[]),
+        "Namespaces whose events are delivered at least once instead of at most once when a backend is lost; * for all",
+    ),
+    unflagged(
+        "backend.connects_waiting",
+        Bare("10000"),
+        "Most CONNECTs that wait for a backend, in the whole process; more are refused",
+    ),
+    unflagged(
+        "backend.frame_bytes_max",
+        Text("16MiB"),
+        "Largest frame a backend may send; a larger one ends its link",
+    ),
+    unflagged("backend.links_max", Bare("1024"), "Most links of backends open at once, in the whole process"),
     unflagged("http.head_timeout", Text("15s"), "For the whole head of a request"),
     unflagged("http.body_timeout", Text("1m"), "For the whole body of a request, after its head"),
     unflagged("http.keep_alive_timeout", Text("1m15s"), "Between two requests of one connection"),

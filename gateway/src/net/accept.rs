@@ -1,11 +1,15 @@
 //! Accepting: one task per core and listener, from the kernel's queue into the engine.
+//!
+//! Clients are accepted by every core; the backends of all cores by the first (see [`links`](crate::links)).
 
 use crate::runtime::driven::Driven;
 use crate::runtime::engine::Engine;
 use crate::runtime::park::Waiter;
 use monoio::time::sleep;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, acceptfrom_with, recv, send, shutdown};
+use rustix::net::{
+    RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, acceptfrom_with, recv, send, shutdown,
+};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -36,16 +40,24 @@ enum Batch {
     Closed,
 }
 
-/// Accepts until the engine is closing. `listener` is non-blocking.
+/// Accepts until the engine is closing, and lets `take` decide what becomes of each stream. `listener` is non-blocking.
 ///
 /// monoio waits for the listener to be readable, and the accepting is done by plain `accept4` calls: an accept
 /// of monoio's would need a blocking listener, gives blocking sockets without `CLOEXEC`, and loses a connection
 /// when it is dropped (io-uring.md §3, trap 3).
-pub(crate) async fn accept<S: Driven>(engine: Rc<RefCell<Engine<S>>>, listener: OwnedFd) -> io::Result<()> {
+pub(crate) async fn accept<S, T>(
+    engine: Rc<RefCell<Engine<S>>>,
+    listener: OwnedFd,
+    mut take: T,
+) -> io::Result<()>
+where
+    S: Driven,
+    T: FnMut(&mut Engine<S>, OwnedFd, Option<SocketAddrAny>) -> io::Result<()>,
+{
     let waiter = Waiter::new(listener.try_clone()?)?;
     loop {
         waiter.ready().await?;
-        let batch = accept_batch(&mut engine.borrow_mut(), &listener)?;
+        let batch = accept_batch(&mut engine.borrow_mut(), &listener, &mut take)?;
         match batch {
             Batch::Taken => {}
             Batch::Exhausted(errno) => {
@@ -57,7 +69,29 @@ pub(crate) async fn accept<S: Driven>(engine: Rc<RefCell<Engine<S>>>, listener: 
     }
 }
 
-fn accept_batch<S: Driven>(engine: &mut Engine<S>, listener: &OwnedFd) -> io::Result<Batch> {
+/// Lets a client in, if there is a place for it.
+pub(crate) fn take_client<S: Driven>(
+    engine: &mut Engine<S>,
+    stream: OwnedFd,
+    address: Option<SocketAddrAny>,
+) -> io::Result<()> {
+    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+    // The kernel knows no address of a peer that has gone already.
+    let Some(address) = address else { return Ok(()) };
+    if engine.admission().enter() {
+        engine.accept(stream, address)
+    } else {
+        engine.stats_mut().refused_over_limit += 1;
+        refuse(&stream);
+        Ok(())
+    }
+}
+
+fn accept_batch<S: Driven>(
+    engine: &mut Engine<S>,
+    listener: &OwnedFd,
+    take: &mut impl FnMut(&mut Engine<S>, OwnedFd, Option<SocketAddrAny>) -> io::Result<()>,
+) -> io::Result<Batch> {
     let mut outcome = Batch::Taken;
     for _ in 0..BATCH {
         if engine.is_closing() {
@@ -65,17 +99,7 @@ fn accept_batch<S: Driven>(engine: &mut Engine<S>, listener: &OwnedFd) -> io::Re
             break;
         }
         match acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-            Ok((stream, address)) => {
-                let address = address.and_then(|address| SocketAddr::try_from(address).ok());
-                // The kernel knows no address of a peer that has gone already.
-                let Some(address) = address else { continue };
-                if engine.admission().enter() {
-                    engine.accept(stream, address)?;
-                } else {
-                    engine.stats_mut().refused_over_limit += 1;
-                    refuse(&stream);
-                }
-            }
+            Ok((stream, address)) => take(engine, stream, address)?,
             Err(Errno::AGAIN) => break,
             Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                 outcome = Batch::Exhausted(errno);

@@ -31,6 +31,8 @@ pub(crate) enum Parcel<M, C> {
     Message(M),
     /// A connection moves, with what its shard knew of it. Never dropped while the receiver lives.
     Connection { stream: OwnedFd, moved: Box<C> },
+    /// A backend has connected, and this core has the fewest. Never dropped while the receiver lives.
+    Link { stream: OwnedFd },
     /// From another thread of the process, which waits for room.
     Control(Control),
 }

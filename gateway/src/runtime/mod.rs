@@ -11,6 +11,8 @@ pub(crate) mod executor;
 pub mod limits;
 pub(crate) mod mesh;
 pub(crate) mod park;
+#[expect(unsafe_code, reason = "no crate wraps this option of a socket")]
+pub(crate) mod peer_groups;
 pub mod pin;
 pub(crate) mod poller;
 #[expect(unsafe_code, reason = "io_uring submissions are unsafe")]

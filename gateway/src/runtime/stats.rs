@@ -30,6 +30,10 @@ pub struct DriverStats {
     pub refused_over_limit: u64,
     /// Times that accepting paused because the system was out of fds or memory.
     pub accept_pauses: u64,
+    /// Backends closed at once because of who they are. Counted where they are accepted, on the first core.
+    pub links_refused: u64,
+    /// Backends closed at once because there are as many links as there may be; counted there, too.
+    pub links_over_limit: u64,
 }
 
 impl DriverStats {
@@ -41,6 +45,8 @@ impl DriverStats {
             accepted: 0,
             refused_over_limit: 0,
             accept_pauses: 0,
+            links_refused: 0,
+            links_over_limit: 0,
         }
     }
 }

@@ -21,10 +21,20 @@ pub(crate) enum Input {
     Dead,
 }
 
-/// One client connection as the kernel sees it.
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Far {
+    /// A client: it holds a place in the `Admission`.
+    Client,
+    /// A backend: it holds one in the `LinkPlaces`.
+    Backend,
+}
+
+/// One connection as the kernel sees it.
 pub(crate) struct Stream {
     pub(crate) fd: OwnedFd,
     generation: u32,
+    pub(crate) far: Far,
     /// Its name in the shard.
     pub(crate) conn: ConnKey,
     pub(crate) input: Input,
@@ -43,11 +53,19 @@ const _: () = assert!(size_of::<Stream>() <= 24);
 pub(crate) struct Streams {
     slab: Slab<Stream>,
     generation: u32,
+    /// Streams of backends among them.
+    links: usize,
 }
 
 impl Streams {
     /// Adds a stream whose key `name` finds out, given its handle.
-    pub(crate) fn insert(&mut self, fd: OwnedFd, name: impl FnOnce(StreamHandle) -> ConnKey) -> StreamId {
+    pub(crate) fn insert(
+        &mut self,
+        fd: OwnedFd,
+        far: Far,
+        name: impl FnOnce(StreamHandle) -> ConnKey,
+    ) -> StreamId {
+        self.links += usize::from(far == Far::Backend);
         let entry = self.slab.vacant_entry();
         let index = u32::try_from(entry.key()).expect("fewer streams than fds, which are 31 bits");
         let generation = self.generation;
@@ -56,6 +74,7 @@ impl Streams {
         entry.insert(Stream {
             fd,
             generation,
+            far,
             conn: name(handle),
             input: Input::Open,
             queued: false,
@@ -81,11 +100,21 @@ impl Streams {
     pub(crate) fn remove(&mut self, handle: StreamHandle, conn: ConnKey) -> Option<(StreamId, Stream)> {
         let (id, stream) = self.by_handle(handle)?;
         debug_assert_eq!(stream.conn, conn, "the shard mixed up two streams");
-        (stream.conn == conn).then(|| (id, self.slab.remove(id.index as usize)))
+        if stream.conn != conn {
+            return None;
+        }
+        let stream = self.slab.remove(id.index as usize);
+        self.links -= usize::from(stream.far == Far::Backend);
+        Some((id, stream))
     }
 
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
+    }
+
+    /// How many of them are links of backends.
+    pub(crate) fn links(&self) -> usize {
+        self.links
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Stream> {
@@ -106,16 +135,31 @@ mod tests {
         let mut streams = Streams::default();
         let mut handle = StreamHandle(-1);
         let key = ConnKey::from_u64(9);
-        let first = streams.insert(file(), |given| {
+        let first = streams.insert(file(), Far::Client, |given| {
             handle = given;
             key
         });
         assert!(streams.get(first).is_some());
         assert!(streams.remove(handle, key).is_some());
-        let second = streams.insert(file(), |_| key);
+        let second = streams.insert(file(), Far::Client, |_| key);
         assert_eq!(first.index, second.index);
         assert!(streams.get(first).is_none());
         assert!(streams.get(second).is_some());
         assert_eq!(streams.len(), 1);
+    }
+
+    #[test]
+    fn links_are_counted_apart() {
+        let mut streams = Streams::default();
+        let mut handle = StreamHandle(-1);
+        let key = ConnKey::from_u64(1);
+        streams.insert(file(), Far::Client, |_| ConnKey::from_u64(0));
+        streams.insert(file(), Far::Backend, |given| {
+            handle = given;
+            key
+        });
+        assert_eq!((streams.len(), streams.links()), (2, 1));
+        assert_eq!(streams.remove(handle, key).map(|(_, stream)| stream.far), Some(Far::Backend));
+        assert_eq!((streams.len(), streams.links()), (1, 0));
     }
 }

@@ -402,6 +402,7 @@ impl Server {
         let (sender, ended) = unbounded();
         let workers = spawn_workers(Setup {
             listeners,
+            links: None,
             driver,
             connections_max,
             cpus: Vec::new(),

@@ -4,7 +4,7 @@ use super::{Engine, READ_BYTES};
 use crate::runtime::driven::Driven;
 use crate::runtime::mesh::Parcel;
 use crate::runtime::poller::{Event, StreamId, Subject};
-use crate::runtime::streams::Input;
+use crate::runtime::streams::{Far, Input};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use std::io;
@@ -42,10 +42,13 @@ impl<S: Driven> Engine<S> {
                 Some(Parcel::Message(message)) => self.shard.handle_message(now, message),
                 Some(Parcel::Connection { stream, moved }) => {
                     let shard = &mut self.shard;
-                    let id = self.streams.insert(stream, |handle| shard.handle_moved(now, handle, *moved));
+                    let id = self
+                        .streams
+                        .insert(stream, Far::Client, |handle| shard.handle_moved(now, handle, *moved));
                     // A watch reports what is there already, so bytes that came on the way are not missed.
                     self.watch(now, id)?;
                 }
+                Some(Parcel::Link { stream }) => self.open_link(now, stream)?,
                 Some(Parcel::Control(control)) => self.handle_control(now, control),
                 None => break,
             }

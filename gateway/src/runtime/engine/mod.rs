@@ -16,12 +16,13 @@ mod output;
 
 use super::clock::{Clock, to_instant};
 use super::driven::Driven;
-use super::mesh::{Control, Mailbox};
+use super::mesh::{Control, Mailbox, Parcel};
 use super::poller::{Event, IoDriver, Poller, StreamId};
 use super::send::SCRATCH_BYTES;
 use super::stats::{DriverStats, WorkerStats};
-use super::streams::{Input, Streams};
+use super::streams::{Far, Input, Streams};
 use super::timer::Timer;
+use crate::links::LinkPlaces;
 use crossbeam_channel::Sender;
 use rustix::net::{Shutdown, shutdown};
 use std::collections::VecDeque;
@@ -106,6 +107,7 @@ pub(crate) struct Engine<S: Driven> {
     scratch: Box<[u8]>,
     events: Vec<Event>,
     admission: Arc<Admission>,
+    link_places: Arc<LinkPlaces>,
     listeners: Vec<OwnedFd>,
     /// Accept tasks that wait for a stream to close.
     room_wakers: Vec<Waker>,
@@ -130,6 +132,7 @@ impl<S: Driven> Engine<S> {
         clock: Clock,
         mailbox: Mailbox<S::Message, S::Moved>,
         admission: Arc<Admission>,
+        link_places: Arc<LinkPlaces>,
         listeners: Vec<OwnedFd>,
     ) -> io::Result<Self> {
         let mut poller = Poller::new(driver, mailbox.bell())?;
@@ -152,6 +155,7 @@ impl<S: Driven> Engine<S> {
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             events: Vec::new(),
             admission,
+            link_places,
             listeners,
             room_wakers: Vec::new(),
             draining: Draining::No,
@@ -243,12 +247,37 @@ impl<S: Driven> Engine<S> {
     pub(crate) fn accept(&mut self, fd: OwnedFd, address: SocketAddr) -> io::Result<()> {
         let now = self.clock.now();
         let shard = &mut self.shard;
-        let id = self.streams.insert(fd, |handle| shard.handle_accepted(now, handle, Peer { address }));
+        let id = self
+            .streams
+            .insert(fd, Far::Client, |handle| shard.handle_accepted(now, handle, Peer { address }));
         self.stats.accepted += 1;
         self.watch(now, id)
     }
 
-    /// To be called after a batch of [`Self::accept`], outside of a turn: starts the new watches and sends what
+    /// Takes over the stream of a backend, which has its place on `core` already, or sends it there.
+    pub(crate) fn accept_link(&mut self, core: ShardIndex, fd: OwnedFd) -> io::Result<()> {
+        if core == self.mailbox.me() {
+            return self.open_link(self.clock.now(), fd);
+        }
+        self.mailbox.post(core, Parcel::Link { stream: fd });
+        // If the mailbox there is full, a turn has to see to it.
+        self.mailbox.wake_self();
+        Ok(())
+    }
+
+    /// Begins to serve a backend, unless everything is about to end.
+    fn open_link(&mut self, now: Instant, fd: OwnedFd) -> io::Result<()> {
+        if self.is_closing() {
+            self.link_places.leave(self.mailbox.me());
+            return Ok(());
+        }
+        let shard = &mut self.shard;
+        let id = self.streams.insert(fd, Far::Backend, |handle| shard.handle_port(now, handle));
+        // A watch reports what is there already, so bytes that came on the way are not missed.
+        self.watch(now, id)
+    }
+
+    /// To be called after a batch of [`Self::accept`] and [`Self::accept_link`], outside of a turn: starts the new watches and sends what
     /// the shard has to say to them. What that leaves to do wakes the next turn.
     pub(crate) fn accepted(&mut self) -> io::Result<()> {
         let now = self.clock.now();
@@ -264,6 +293,10 @@ impl<S: Driven> Engine<S> {
     /// Whether no more streams are to be accepted.
     pub(crate) fn is_closing(&self) -> bool {
         self.stopping || !matches!(self.draining, Draining::No)
+    }
+
+    pub(crate) fn link_places(&self) -> &LinkPlaces {
+        &self.link_places
     }
 
     pub(crate) fn admission(&self) -> &Admission {
@@ -328,7 +361,7 @@ impl<S: Driven> Engine<S> {
         let mut core = self.shard.stats();
         core.mailbox_backlog = self.mailbox.waiting() as u64;
         let mut driver = self.stats.clone();
-        driver.streams = self.streams.len() as u64;
+        driver.streams = (self.streams.len() - self.streams.links()) as u64;
         driver.mailbox_depth = self.mailbox.len() as u64;
         WorkerStats { shard: self.mailbox.me(), core, driver }
     }

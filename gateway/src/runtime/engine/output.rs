@@ -4,7 +4,7 @@ use super::Engine;
 use crate::runtime::driven::{Driven, StreamAction};
 use crate::runtime::mesh::Parcel;
 use crate::runtime::send::{Sent, send_queue};
-use crate::runtime::streams::Input;
+use crate::runtime::streams::{Far, Input};
 use rustix::net::{Shutdown, shutdown};
 use std::io;
 use std::os::fd::AsFd as _;
@@ -97,7 +97,10 @@ impl<S: Driven> Engine<S> {
                     // The peer gets its FIN now; the file lives until its poll has ended.
                     let _ = shutdown(&stream.fd, Shutdown::Both);
                     self.poller.forget(&stream.fd, id, stream.waits_for_room)?;
-                    self.admission.leave();
+                    match stream.far {
+                        Far::Client => self.admission.leave(),
+                        Far::Backend => self.link_places.leave(self.mailbox.me()),
+                    }
                     self.wake_acceptors();
                 }
                 StreamAction::ShutdownWrite { stream } => {
@@ -117,6 +120,7 @@ impl<S: Driven> Engine<S> {
                 }
                 StreamAction::Move { conn, stream, to, moved } => {
                     let Some((id, stream)) = self.streams.remove(stream, conn) else { continue };
+                    debug_assert_eq!(stream.far, Far::Client, "a link stays where it was placed");
                     self.poller.forget(&stream.fd, id, stream.waits_for_room)?;
                     self.mailbox.post(to, Parcel::Connection { stream: stream.fd, moved });
                 }
