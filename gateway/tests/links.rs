@@ -215,7 +215,7 @@ fn links_beyond_the_limit_are_closed_and_counted_until_others_leave() {
     for driver in DRIVERS {
         let server = Server::start_with(driver, 2, 2, |_| {});
         let links = [server.connect(), server.connect()];
-        assert_eq!(links.each_ref().map(|link| read(link)), [*b"0", *b"1"]);
+        assert_eq!(links.each_ref().map(read), [*b"0", *b"1"]);
         assert!(is_closed(&server.connect()));
         let counted = server.stats();
         assert_eq!(counted.iter().map(|worker| worker.driver.links_over_limit).sum::<u64>(), 1);
@@ -233,7 +233,7 @@ fn links_are_closed_when_the_gateway_stops_and_new_ones_are_refused() {
     for driver in DRIVERS {
         let server = Server::start(driver, 2);
         let links = [server.connect(), server.connect()];
-        let _cores: [[u8; 1]; 2] = links.each_ref().map(|link| read(link));
+        let _cores: [[u8; 1]; 2] = links.each_ref().map(read);
         assert!(server.workers.drain(SOON), "in their own time");
         assert!(links.iter().all(is_closed));
         let refused = UnixStream::connect(&server.socket.path).unwrap_err();

@@ -14,6 +14,7 @@ pub use chat::assets as chat_assets;
 use crate::config::{AppKind, Config};
 use crate::{Gateway, GatewayError, assets};
 use std::sync::Arc;
+use tidegate_core::backend::Backends;
 use tidegate_core::shard::Io;
 use tidegate_core::shard::app::{App, Connect, Event, SocketKey, Verdict};
 
@@ -64,7 +65,13 @@ pub fn serve(config: Config) -> Result<(), GatewayError> {
         }
     }
     builder = match config.app {
-        None => builder.backend_socket(config.backend_socket.clone()),
+        None => {
+            let (options, backend) = (config.options.clone(), config.backend.clone());
+            let for_shard = move |shard| -> Box<dyn App> {
+                Box::new(Backends::new(shard, &options, backend.clone(), env!("CARGO_PKG_VERSION")))
+            };
+            builder.backend_socket(config.backend_socket.clone()).app(for_shard)
+        }
         Some(AppKind::Chat) => builder.assets(chat_assets(&path)),
         Some(AppKind::Conformance) => builder.bare_endpoints(),
         Some(AppKind::Bench) => builder,
