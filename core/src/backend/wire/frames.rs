@@ -24,18 +24,13 @@ impl Frame<'_> {
     }
 
     /// The whole frame in bytes, its length field included.
-    pub fn len(&self) -> usize {
+    pub fn byte_count(&self) -> usize {
         self.bytes.len()
-    }
-
-    /// Never: a frame has a type.
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     /// What credit it takes: its length if it counts, else nothing (§3).
     pub fn cost(&self) -> usize {
-        if kind::frame_counts(self.kind()) { self.len() } else { 0 }
+        if kind::frame_counts(self.kind()) { self.byte_count() } else { 0 }
     }
 }
 
@@ -76,9 +71,9 @@ impl Frames {
         Ok(is_whole.then(|| Frame { bytes: Cow::Owned(std::mem::take(&mut self.tail)) }))
     }
 
-    /// Bytes kept of a frame whose end has not arrived.
-    pub fn pending_bytes(&self) -> usize {
-        self.tail.len()
+    /// Memory held for a frame whose end has not arrived: at most about twice what has arrived of it.
+    pub fn heap_bytes(&self) -> usize {
+        self.tail.capacity()
     }
 
     /// Moves from `input` to the tail until that has `count` bytes.

@@ -6,6 +6,7 @@ use super::write::Writer;
 use crate::limits::ATTACHMENTS_MAX;
 use crate::socket_io::{ArgsRef, EventName};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::fmt;
 
 /// An event or an acknowledgement, borrowed from what is encoded or from the frame it came in.
@@ -50,6 +51,14 @@ impl<'a> Packet<'a> {
     /// An acknowledgement.
     pub fn from_arguments(args: ArgsRef<'a>) -> Self {
         Self::from_event("", args)
+    }
+
+    /// The text of the JSON array, brackets included. Borrows if the packet came in a frame.
+    pub fn json(&self) -> Cow<'a, str> {
+        match self.array {
+            Array::Wire(text) => Cow::Borrowed(text),
+            Array::Elements { .. } => Cow::Owned(self.array.pieces().concat()),
+        }
     }
 
     /// The attachments, in the order of their placeholders.
@@ -170,9 +179,7 @@ fn trim(text: &str) -> &str {
 impl PartialEq for Packet<'_> {
     /// Whether they are the same on the wire.
     fn eq(&self, other: &Self) -> bool {
-        let [left, right] = [self, other].map(|packet| packet.array.pieces());
-        left.iter().flat_map(|piece| piece.bytes()).eq(right.iter().flat_map(|piece| piece.bytes()))
-            && self.attachments == other.attachments
+        self.json() == other.json() && self.attachments == other.attachments
     }
 }
 
@@ -180,8 +187,7 @@ impl Eq for Packet<'_> {}
 
 impl fmt::Debug for Packet<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { array, attachments } = self;
-        f.debug_tuple("Packet").field(&array.pieces().concat()).field(attachments).finish()
+        f.debug_tuple("Packet").field(&self.json()).field(&self.attachments).finish()
     }
 }
 

@@ -1,0 +1,9 @@
+//! The codec of the backend protocol (docs/backend-protocol.md).
+
+mod fields;
+mod packets;
+mod page;
+mod random;
+mod roundtrip;
+mod streams;
+mod vectors;
