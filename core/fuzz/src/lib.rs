@@ -4,10 +4,12 @@
 //! A target does more than not panic: what is cut anywhere is decoded the same, what was decoded and encoded is
 //! decoded the same again, and memory follows what arrived.
 
+mod backend;
 mod codecs;
 mod http;
 mod session;
 
+pub use backend::backend_wire;
 pub use codecs::{engine_io, query, socket_io, ws};
 pub use http::{http_body, http_head};
 pub use session::session;
@@ -16,7 +18,7 @@ pub use session::session;
 pub type Target = fn(&[u8]);
 
 /// Every target: the name of its folder in `corpus/`, and its body.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("http_head", http_head),
     ("http_body", http_body),
     ("ws", ws),
@@ -24,6 +26,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("socket_io", socket_io),
     ("query", query),
     ("session", session),
+    ("backend_wire", backend_wire),
 ];
 
 /// Cuts `input` in pieces at places that depend on it: whole if `how` is 0, byte by byte if it is 1.
