@@ -167,7 +167,7 @@ impl Backends {
             home.due = home.due.saturating_add(u32::try_from(frame.len()).unwrap_or(u32::MAX));
         }
         let id = home.id;
-        self.obey(io, port, id, key, decoded)
+        self.obey(io, port, id, decoded)
     }
 
     fn welcome(&mut self, io: &mut Io<'_>, port: PortKey, hello: &wire::Hello<'_>) -> Result<(), Refusal> {
@@ -211,7 +211,6 @@ impl Backends {
         io: &mut Io<'_>,
         port: PortKey,
         id: LinkId,
-        key: Key,
         frame: FromBackend<'_>,
     ) -> Result<(), Refusal> {
         match frame {
@@ -220,8 +219,6 @@ impl Backends {
             FromBackend::Serve { dynamic, namespaces } => {
                 let names = namespaces.iter().map(checked_namespace).collect::<Result<_, _>>()?;
                 self.announce(io, id, &News::Serves { dynamic, names });
-                // Even if it is not the first that is ready, it wants to know how many there are.
-                self.report_peers_to(io, key);
             }
             FromBackend::Withdraw(names) => {
                 self.announce(io, id, &News::Withdraws(names.iter().map(Name::from).collect()));
@@ -392,13 +389,9 @@ impl Backends {
 
     /// Tells the backends that are at home here how many there are.
     pub(super) fn report_peers(&mut self, io: &mut Io<'_>) {
-        let links: Vec<Key> = self.homes.by_port.values().filter_map(|home| home.link).collect();
-        links.into_iter().for_each(|key| self.report_peers_to(io, key));
-    }
-
-    fn report_peers_to(&mut self, io: &mut Io<'_>, key: Key) {
         let peers = u32::try_from(self.links.ready().count()).unwrap_or(u32::MAX);
-        self.write_to(io, key, &ToBackend::Peers(peers));
+        let links: Vec<Key> = self.homes.by_port.values().filter_map(|home| home.link).collect();
+        links.into_iter().for_each(|key| self.write_to(io, key, &ToBackend::Peers(peers)));
     }
 
     /// Sends a frame that does not count.
