@@ -153,18 +153,19 @@ impl Backends {
         let decoded = FromBackend::decode(frame.kind(), frame.body())?;
         // It may have been ended by an earlier one.
         let Some(home) = self.homes.by_port.get_mut(&port) else { return Ok(()) };
-        let Some(key) = home.link else {
+        if home.link.is_none() {
             return match decoded {
                 FromBackend::Hello(hello) => self.welcome(io, port, &hello),
                 _ => Err(violation("the first frame must be HELLO")),
             };
-        };
-        if wire::frame_counts(frame.kind()) {
+        }
+        let cost = u32::try_from(frame.cost()).unwrap_or(u32::MAX);
+        if cost > 0 {
             if home.credit <= 0 {
                 return Err(violation("a frame that counts was sent without credit"));
             }
-            home.credit -= i64::try_from(frame.len()).unwrap_or(i64::MAX);
-            home.due = home.due.saturating_add(u32::try_from(frame.len()).unwrap_or(u32::MAX));
+            home.credit -= i64::from(cost);
+            home.due = home.due.saturating_add(cost);
         }
         let id = home.id;
         self.obey(io, port, id, decoded)
