@@ -249,7 +249,8 @@ pub trait App {
         let _ = (io, port);
     }
 
-    /// Bytes of a port, in order, split anywhere. They may be changed in place.
+    /// Bytes of a port, in order, split anywhere. They may be changed in place. Nobody says when what was sent to
+    /// a port has been written: who sends much looks at [`Io::port_backlog`] now and then.
     fn port_bytes(&mut self, io: &mut Io<'_>, port: PortKey, bytes: &mut [u8]) {
         let _ = (io, port, bytes);
     }

@@ -424,13 +424,11 @@ impl Core {
     /// Sends a close frame and waits for the peer's, for a while (RFC 6455 §7.1.2).
     pub(super) fn close_websocket(&mut self, key: Key, code: Option<u16>) {
         let linger = self.now + self.settings.options.http.linger;
-        let Some(conn) = self.conns.get_mut(key) else { return };
-        let Some(websocket) = conn.websocket() else { return };
-        websocket.user = WebSocketUser::Closing;
         // Nobody holds its input any more, and the peer's close frame is to be seen.
         self.release_conn(key);
         let Some(conn) = self.conns.get_mut(key) else { return };
         let Some(websocket) = conn.websocket() else { return };
+        websocket.user = WebSocketUser::Closing;
         // Whatever the peer still sends, it gets no more time.
         if std::mem::replace(&mut websocket.close_sent, true) {
             return;
@@ -472,7 +470,8 @@ fn queue_frame(conn: &mut Conn, packet: Packet) {
 
 /// Whether a client that does not read has had enough queued for it.
 ///
-/// A port is never: the application bounds what it sends there. A client that keeps up is not judged by what one tick queues, nor by the size of the message being written.
+/// A client that keeps up is not judged by what one tick queues, nor by the size of the message being written.
+/// A port is never judged: the application bounds what it sends there.
 pub(super) fn is_overfull(conn: &Conn, options: &Options) -> bool {
     let waiting = conn.out.waiting_bytes() + conn.out.segments() * SEGMENT_OVERHEAD_BYTES;
     conn.is_blocked && !conn.is_port() && waiting > options.outbox_bytes_max as usize
