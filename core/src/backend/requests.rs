@@ -13,6 +13,8 @@ use crate::shard::app::{BroadcastAnswer, Flags, PortKey, SocketInfo, SocketKey, 
 use crate::socket_io::{ArgsRef, EventName};
 use std::time::Duration;
 
+/// Rooms that a frame can name; more are not told of.
+pub(super) const ROOMS_MAX: usize = u16::MAX as usize;
 /// Bytes of one part of the answer to FETCH, roughly.
 const FETCHED_PART_BYTES: usize = 256 * 1024;
 /// How long the answers to an event between backends are waited for, if the asker does not say.
@@ -283,7 +285,7 @@ fn fetched(socket: &SocketInfo) -> FetchedSocket<'_> {
     FetchedSocket {
         socket: socket.key,
         id: socket.id,
-        rooms: socket.rooms.as_slice().into(),
+        rooms: socket.rooms.get(..ROOMS_MAX).unwrap_or(&socket.rooms).into(),
         data: socket.data.as_deref(),
         handshake: &socket.handshake,
     }

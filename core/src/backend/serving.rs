@@ -4,7 +4,7 @@ use super::directory::{Choice, LinkId};
 use super::encoded;
 use super::message::Said;
 use super::outbound::Stalled;
-use super::requests::Question;
+use super::requests::{Question, ROOMS_MAX};
 use super::sockets::{Served, Stage};
 use super::wire::{Adopted, Connect, Packet, ToBackend};
 use super::{Backends, WAITS};
@@ -207,7 +207,8 @@ impl Backends {
         taker.take_socket();
         let rooms = if served.is_joined { io.rooms(socket) } else { Vec::new() };
         // Its own comes first.
-        let rooms = rooms.get(1..).unwrap_or_default().into();
+        let rooms = rooms.get(1..).unwrap_or_default();
+        let rooms = rooms.get(..ROOMS_MAX).unwrap_or(rooms).into();
         let transport = io.transport(served.session).map_or("", |transport| transport.as_str());
         taker.out.write(&ToBackend::Connect(Connect {
             socket,
