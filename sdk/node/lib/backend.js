@@ -219,7 +219,9 @@ class Backend {
         return requests.serverResponses(frame);
       case IN.PEERS:
         this.peers = Math.max(frame.u32(), 1);
-        return this.events.peers(this.peers);
+        // Not what the event emitter says: `false` would mean "not now".
+        this.events.peers(this.peers);
+        return undefined;
       case IN.DRAINED:
         return this.drain.done();
       case IN.WELCOME:
