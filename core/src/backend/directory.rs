@@ -151,6 +151,14 @@ impl Directory {
         self.links.iter().map(|(_, link)| link).filter(|link| link.standing == Standing::Ready)
     }
 
+    /// Any ready link that can be told more now, preferably one that is at home here.
+    pub(super) fn any_in_credit(&self) -> Option<Key> {
+        let able = |(_, link): &(Key, &Link)| link.standing == Standing::Ready && link.out.has_credit();
+        let first =
+            self.links.iter().filter(able).min_by_key(|(_, link)| (link.id.home != self.here, link.id));
+        first.map(|(key, _)| key)
+    }
+
     /// A link has said what (else) it serves.
     pub(super) fn serve(&mut self, key: Key, dynamic: bool, names: &[Name]) {
         let Some(link) = self.links.get_mut(key) else { return };

@@ -395,7 +395,7 @@ impl Backends {
         links.into_iter().for_each(|key| self.write_to(io, key, &ToBackend::Peers(peers)));
     }
 
-    /// Sends a frame that does not count.
+    /// Sends a frame that does not count, or for which there is credit.
     pub(super) fn write_to(&mut self, io: &mut Io<'_>, key: Key, frame: &ToBackend<'_>) {
         if let Some(link) = self.links.get_mut(key) {
             link.out.write(frame);

@@ -36,8 +36,10 @@ pub mod wire;
 
 use crate::arena::{Arena, Key};
 use crate::close::{CloseReason, DisconnectReason};
+use crate::engine_io::request::EngineError;
 use crate::id::ShardIndex;
 use crate::options::{BackendOptions, Options};
+use crate::session::handshake::Handshake;
 use crate::shard::Io;
 use crate::shard::app::{
     AckError, App, AppMessage, BroadcastAnswer, Connect, Departed, Event, PortKey, SessionKey, SocketInfo,
@@ -116,6 +118,10 @@ impl App for Backends {
 
     fn event(&mut self, io: &mut Io<'_>, socket: SocketKey, event: Event<'_>) {
         self.socket_says(io, socket, &event);
+    }
+
+    fn refused(&mut self, io: &mut Io<'_>, handshake: &Handshake, error: &EngineError) {
+        self.client_refused(io, handshake, error);
     }
 
     fn abandoned(&mut self, io: &mut Io<'_>, socket: SocketKey) {

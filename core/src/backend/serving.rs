@@ -10,6 +10,8 @@ use super::wire::{Adopted, Connect, Packet, ToBackend};
 use super::{Backends, WAITS};
 use crate::arena::Key;
 use crate::close::DisconnectReason;
+use crate::engine_io::request::EngineError;
+use crate::session::handshake::Handshake;
 use crate::shard::Io;
 use crate::shard::app::{Event, Rejection, SessionKey, SocketKey, Verdict};
 use crate::socket_io::EventName;
@@ -84,6 +86,14 @@ impl Backends {
             encoded::append(&ToBackend::Transport { session, transport: transport.as_str() }, &mut frame);
             self.send_frames(io, link, frame);
         }
+    }
+
+    /// A client was refused at its first request: somebody may want to log that. Nobody waits for it.
+    pub(super) fn client_refused(&mut self, io: &mut Io<'_>, handshake: &Handshake, error: &EngineError) {
+        let Some(link) = self.links.any_in_credit() else { return };
+        let handshake = handshake.to_json("{}", handshake.issued());
+        let (code, message) = (error.code(), error.message());
+        self.write_to(io, link, &ToBackend::ConnectionError { code, message, handshake: &handshake });
     }
 
     // What the backend says about a socket.

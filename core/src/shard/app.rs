@@ -10,6 +10,7 @@ pub use crate::hub::acks::Ticket;
 use super::Io;
 use super::stats::Stats;
 use crate::close::DisconnectReason;
+use crate::engine_io::request::EngineError;
 use crate::http::Fields;
 use crate::id::{Id, ShardIndex};
 use crate::session::handshake::Handshake;
@@ -183,6 +184,11 @@ pub trait App {
     fn allow_request(&mut self, handshake: &Handshake) -> Result<(), String> {
         let _ = handshake;
         Ok(())
+    }
+
+    /// A session was refused at its first HTTP request (`connection_error` of the Node server).
+    fn refused(&mut self, io: &mut Io<'_>, handshake: &Handshake, error: &EngineError) {
+        let _ = (io, handshake, error);
     }
 
     /// Adds header fields to the engine's responses: to the 200 of a poll or a POST, and to the 101 of a

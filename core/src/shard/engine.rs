@@ -5,7 +5,7 @@ use super::http::Progress;
 use super::message::{Answer, BodyArrival, Content, ForwardedRequest, MovedConnection, SessionRequest};
 use super::routes::Route;
 use super::state::Core;
-use super::{Action, Shard};
+use super::{Action, Io, Shard};
 use crate::arena::Key;
 use crate::engine_io::request::{
     Action as EngineAction, EngineQuery, Lookup, Method, Request, SessionField, check,
@@ -100,10 +100,16 @@ impl Shard {
             session: Lookup::None,
         };
         let app = &mut self.app;
-        let action = check(&request, &self.core.settings.rules, || {
+        let checked = check(&request, &self.core.settings.rules, || {
             app.allow_request(&handshake).map_err(|message| (!message.is_empty()).then_some(message))
-        })?;
-        Ok((action, handshake))
+        });
+        match checked {
+            Ok(action) => Ok((action, handshake)),
+            Err(refusal) => {
+                self.app.refused(&mut Io::new(&mut self.core), &handshake, &refusal.error);
+                Err(refusal)
+            }
+        }
     }
 
     /// What the application adds to the response.

@@ -99,6 +99,9 @@ pub(crate) fn to_backend(frame: &ToBackend<'_>) -> Value {
         ToBackend::ServerEvent { token, namespace, json } => {
             json!({ "token": token.to_string(), "namespace": namespace, "array": json })
         }
+        ToBackend::ConnectionError { code, message, handshake } => {
+            json!({ "code": code, "message": message, "handshake": handshake })
+        }
         ToBackend::Transport { session, transport } => {
             json!({ "session": key_bytes(session.to_bytes()), "transport": transport })
         }

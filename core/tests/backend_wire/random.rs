@@ -238,6 +238,7 @@ impl Pool {
             ToBackend::Handover(r.socket()),
             ToBackend::ServerEvent { token: r.u64(), namespace: text, json: "[]" },
             ToBackend::Transport { session: r.session(), transport: text },
+            ToBackend::ConnectionError { code: 3, message: text, handshake: "{}" },
         ]
     }
 }

@@ -64,6 +64,7 @@ pub(super) mod to {
         HANDOVER = 0xa4,
         SERVER_EVENT = 0xa5,
         TRANSPORT = 0xa6,
+        CONNECTION_ERROR = 0xa7,
     }
 }
 

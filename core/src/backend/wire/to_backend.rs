@@ -119,6 +119,15 @@ pub enum ToBackend<'a> {
         /// `websocket`.
         transport: &'a str,
     },
+    /// A client was refused at its first HTTP request.
+    ConnectionError {
+        /// The Engine.IO error code, 0 to 5.
+        code: u8,
+        /// What the client was told.
+        message: &'a str,
+        /// Its request, as the handshake of the Socket.IO API: a JSON object.
+        handshake: &'a str,
+    },
 }
 
 /// What the gateway says of itself.
@@ -208,6 +217,7 @@ impl<'a> ToBackend<'a> {
             Self::Handover(_) => is::HANDOVER,
             Self::ServerEvent { .. } => is::SERVER_EVENT,
             Self::Transport { .. } => is::TRANSPORT,
+            Self::ConnectionError { .. } => is::CONNECTION_ERROR,
         }
     }
 
@@ -277,6 +287,11 @@ impl<'a> ToBackend<'a> {
                 out.session(session);
                 return out.text::<2>(transport, "transport");
             }
+            Self::ConnectionError { code, message, handshake } => {
+                out.u8(code);
+                out.text::<2>(message, "message")?;
+                return out.text::<4>(handshake, "handshake");
+            }
         }
         Ok(())
     }
@@ -331,6 +346,11 @@ impl<'a> ToBackend<'a> {
             is::TRANSPORT => {
                 Self::Transport { session: body.session()?, transport: body.text::<2>("transport")? }
             }
+            is::CONNECTION_ERROR => Self::ConnectionError {
+                code: body.u8("code")?,
+                message: body.text::<2>("message")?,
+                handshake: body.text::<4>("handshake")?,
+            },
             _ => return Err(WireError::Kind(kind)),
         })
     }
