@@ -11,6 +11,17 @@ function inMemoryAdapter(io) {
   return prototype.constructor;
 }
 
+/** Numbers of acknowledgements are unique on the link, not only in their namespace (§4, EMIT). */
+function countTogether(nsp, requests) {
+  Object.defineProperty(nsp, "_ids", {
+    configurable: true,
+    get: () => requests.acks,
+    set: (value) => {
+      requests.acks = value;
+    },
+  });
+}
+
 /** The adapter class of one link. A class and no patch of the prototype: `io.close()` resets that. */
 function adapterClass(io, backend) {
   const { writer, requests, sessions, namespaces } = backend;
@@ -23,6 +34,7 @@ function adapterClass(io, backend) {
       /** Sockets with catch-all listeners for what is sent. */
       this.observed = new Set();
       sessions.introduceTo(nsp, this);
+      countTogether(nsp, requests);
       namespaces.created(nsp.name);
     }
 
@@ -56,7 +68,8 @@ function adapterClass(io, backend) {
 
     delAll(id) {
       const record = this.records.get(id);
-      if (record !== undefined) {
+      // Who is not let in leaves nothing behind in the gateway.
+      if (record !== undefined && record.open) {
         const rooms = [...(this.sids.get(id) ?? NOTHING)].filter((room) => room !== id);
         if (rooms.length > 0) writer.leave(record, rooms);
       }

@@ -202,7 +202,7 @@ class Backend {
       case IN.CREDIT:
         return this.writer.credited(frame.u32());
       case IN.HANDOVER:
-        return this.drain.leave(sessions.sockets.get(frame.u32(), frame.u32(), frame.u16()));
+        return this.drain.leave(frame);
       case IN.SERVER_EVENT:
         return requests.serverEvent(frame);
       case IN.TRANSPORT:

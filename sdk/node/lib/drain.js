@@ -32,7 +32,7 @@ class Drain {
       this.finish = resolve;
     });
     if (linked) {
-      this.sessions.beginDrain();
+      this.sessions.draining = true;
       this.writer.drain();
     } else {
       this.finish();
@@ -41,10 +41,13 @@ class Drain {
   }
 
   /** HANDOVER: everything the client has sent so far was handed to the application in this turn, or before. */
-  leave(record) {
-    if (record === undefined) return;
+  leave(frame) {
+    const key = { slot: frame.u32(), generation: frame.u32(), shard: frame.u16() };
+    const record = this.sessions.sockets.get(key.slot, key.generation, key.shard);
+    // A CONNECT that was overtaken by DRAIN has no record.
+    if (record === undefined) return this.writer.released(key);
     this.leaving.set(record, performance.now() + this.grace);
-    this.pending();
+    return this.pending();
   }
 
   /** The end of a turn. */
@@ -54,7 +57,9 @@ class Drain {
     for (const [record, until] of this.leaving) {
       if (record.alive && record.owed > 0 && now < until) continue;
       this.leaving.delete(record);
-      if (record.alive) this.release(record);
+      if (!record.alive) continue;
+      if (record.open) this.release(record);
+      else this.giveBack(record);
     }
     if (this.leaving.size > 0 && this.timer === undefined) this.timer = setTimeout(() => this.lookAgain(), this.grace);
   }
@@ -62,6 +67,12 @@ class Drain {
   lookAgain() {
     this.timer = undefined;
     this.pending();
+  }
+
+  /** The middlewares have not decided yet: another backend will ask its own. */
+  giveBack(record) {
+    this.sessions.drop(record);
+    this.writer.released(record);
   }
 
   release(record) {

@@ -8,6 +8,8 @@ class Requests {
     this.writer = writer;
     this.io = io;
     this.last = 0;
+    /** The next number for an acknowledgement, of all namespaces. */
+    this.acks = 0;
     /** By request number; each has the method that its answer calls, and `lost(error)`. */
     this.waiting = new Map();
   }

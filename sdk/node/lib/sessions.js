@@ -72,7 +72,7 @@ class Sessions {
     let conn = this.sessions.get(session.slot, session.generation, session.shard);
     // socket.io still has the socket that has just left.
     if (conn !== undefined && conn.left === this.run) return NOT_NOW;
-    // Whoever drains answers nothing any more (§7).
+    // Whoever drains gives back what was under way at HANDOVER (§7).
     if (this.draining) return undefined;
     const id = frame.text(20);
     frame.u8();
@@ -150,15 +150,9 @@ class Sessions {
     const { conn, socket } = record;
     this.drop(record);
     conn.records.set(record.namespace, record);
-    socket._cleanup?.();
+    takeOut(socket);
     socket.client._remove(socket);
     socket.connected = false;
-  }
-
-  /** From now on there are no new sockets, and those that were not let in yet are no longer asked about (§7). */
-  beginDrain() {
-    this.draining = true;
-    for (const record of [...this.sockets.values()]) if (!record.open) this.drop(record);
   }
 
   /** Somebody else, or a selector of ours, has disconnected the socket. The client knows already. */
@@ -185,7 +179,7 @@ class Sessions {
     const { conn } = socket;
     const record = conn instanceof Conn ? conn.records.get(nsp.name) : undefined;
     // Taken back in the meantime; perhaps with another in its place, whose Socket is on its way.
-    if (record === undefined || record.socket !== undefined) return discard(socket);
+    if (record === undefined || record.socket !== undefined) return takeOut(socket);
     rename(nsp, socket, record.id);
     socket.handshake = record.handshake;
     record.socket = socket;
@@ -201,7 +195,7 @@ class Sessions {
     }
     if (adopted === undefined) this.tracker.watch(socket, record, socket.data, "{}");
     else this.tracker.watch(socket, record, adopted.data, adopted.text);
-    const done = (error) => (record.alive ? fn(error) : discard(socket));
+    const done = (error) => (record.alive ? fn(error) : takeOut(socket));
     return adopted !== undefined && this.skipMiddlewares ? done() : run.call(nsp, socket, done);
   }
 
@@ -314,9 +308,11 @@ function rename(nsp, socket, id) {
   socket.id = id;
 }
 
-/** A Socket that will never be connected. */
-function discard(socket) {
-  socket._cleanup?.();
+/** Out of its rooms and its namespace, without a word to the application. */
+function takeOut(socket) {
+  socket._cleanup();
+  // Old versions have not done so by now.
+  if (socket.nsp.sockets.get(socket.id) === socket) socket.nsp._remove(socket);
 }
 
 // Catch-all listeners for what is sent hear broadcasts, too: the adapter has to know who has any. Added to the object, not the class,
