@@ -106,6 +106,8 @@ class Backend {
   /** The stream has ended, for whatever reason. */
   lost(error) {
     clearTimeout(this.timer);
+    // A last word comes without the end of its batch.
+    if (!(error instanceof WireError)) this.run(() => this.reader.goOn());
     const { up, refusal } = this;
     const reason = refusal ?? error;
     this.up = false;

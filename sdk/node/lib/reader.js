@@ -51,20 +51,17 @@ class Reader {
       if (this.buf.length > BATCH_BYTES_MAX) this.allocate(BUFFER_BYTES);
       return this.buf;
     }
-    let need = READ_BYTES_MIN;
-    if (this.filled - this.framed >= 4) need = Math.max(need, 4 + this.lengthAt(this.framed) - (this.filled - this.framed));
-    if (this.buf.length - this.filled < need) this.makeRoom(need);
+    if (this.buf.length - this.filled < READ_BYTES_MIN) this.makeRoom();
     return this.buf.subarray(this.filled);
   }
 
-  makeRoom(need) {
+  /** Moves what is there to the front, or into a buffer of twice the size. What a frame says of its length moves no memory. */
+  makeRoom() {
     const { buf, start, filled } = this;
-    let bytes = buf.length;
-    while (bytes < filled - start + need) bytes *= 2;
-    if (bytes === buf.length) {
+    if (start >= buf.length / 2) {
       buf.copyWithin(0, start, filled);
     } else {
-      this.allocate(bytes);
+      this.allocate(2 * buf.length);
       buf.copy(this.buf, 0, start, filled);
     }
     this.start = 0;
