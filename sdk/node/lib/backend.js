@@ -2,9 +2,9 @@
 // This process as a backend of the gateway: the link from its first HELLO to its end, the frames that come, and the end of each turn.
 
 const { Dialer } = require("./dialer");
-const { Reader } = require("./reader");
+const { NOT_NOW, Reader } = require("./reader");
 const { Writer } = require("./writer");
-const { Sessions, NOT_NOW } = require("./sessions");
+const { Sessions } = require("./sessions");
 const { Requests } = require("./requests");
 const { Namespaces } = require("./namespaces");
 const { DataTracker } = require("./data");
@@ -209,6 +209,8 @@ class Backend {
         return requests.serverEvent(frame);
       case IN.TRANSPORT:
         return sessions.upgraded(frame);
+      case IN.CONNECTION_ERROR:
+        return sessions.refused(frame);
       case IN.FETCHED:
         return requests.fetched(frame);
       case IN.ASKED:
@@ -221,9 +223,7 @@ class Backend {
         return requests.serverResponses(frame);
       case IN.PEERS:
         this.peers = Math.max(frame.u32(), 1);
-        // Not what the event emitter says: `false` would mean "not now".
-        this.events.peers(this.peers);
-        return undefined;
+        return this.events.peers(this.peers);
       case IN.DRAINED:
         return this.drain.done();
       case IN.WELCOME:

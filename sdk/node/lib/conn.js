@@ -126,4 +126,4 @@ function rawPacket({ type, nsp, id, data }, options = {}) {
   return { type: "message", data: `${type}${namespace}${number}${json}`, options };
 }
 
-module.exports = { Ack, Conn, Decoder, Encoder };
+module.exports = { Ack, Conn, Decoder, Encoder, requestOf };

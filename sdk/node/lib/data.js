@@ -6,6 +6,7 @@
 // a reference that was kept over an `await`.
 
 const { DATA_BYTES_MAX } = require("./wire");
+const { hasBinary } = require("./packet");
 const { warn } = require("./warnings");
 
 /** How long a change through a kept reference may go unseen. */
@@ -99,6 +100,8 @@ class DataTracker {
 
 function textOf(record) {
   try {
+    // Which throws for what is too deep.
+    hasBinary(record.data);
     return JSON.stringify(record.data) ?? "null";
   } catch (error) {
     if (!record.dataWarned) warn("TIDEGATE_DATA", `socket.data of ${record.id} is not kept by the gateway: ${error.message}`);

@@ -8,19 +8,43 @@ function isBinary(value) {
   return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || (BLOB !== undefined && value instanceof BLOB);
 }
 
-/** Whether there is something in `value`, at any depth, that JSON cannot carry as it is. */
-function hasBinary(value, fromToJSON = false) {
-  if (value === null || typeof value !== "object") return false;
+/** Most attachments of one packet: clients take no more (§2). */
+const ATTACHMENTS_MAX = 10;
+/** Most brackets that may be open at once; the gateway takes a few more. */
+const DEPTH_MAX = 1000;
+
+/**
+ * Whether there is something in `value`, at any depth, that JSON cannot carry as it is.
+ *
+ * Throws RangeError for what is nested too deeply, which what refers to itself is, too.
+ */
+function hasBinary(value) {
+  return typeof value === "object" && value !== null && binaryWithin(value, 0, false);
+}
+
+function binaryWithin(value, depth, fromToJSON) {
+  if (depth >= DEPTH_MAX) throw tooDeep();
   if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) if (hasBinary(value[i])) return true;
+    for (let i = 0; i < value.length; i++) {
+      const item = value[i];
+      if (typeof item === "object" && item !== null && binaryWithin(item, depth + 1, false)) return true;
+    }
     return false;
   }
   if (isBinary(value)) return true;
   if (typeof value.toJSON === "function" && !fromToJSON) {
-    return value instanceof Date ? false : hasBinary(value.toJSON(), true);
+    const json = value.toJSON();
+    return typeof json === "object" && json !== null && binaryWithin(json, depth, true);
   }
-  for (const key in value) if (Object.hasOwn(value, key) && hasBinary(value[key])) return true;
+  for (const key in value) {
+    const item = value[key];
+    if (typeof item === "object" && item !== null && Object.hasOwn(value, key) && binaryWithin(item, depth + 1, false)) return true;
+  }
   return false;
+}
+
+function tooDeep() {
+  return new RangeError(`a value that is nested more than ${DEPTH_MAX} levels deep, or refers to itself, cannot be sent`);
 }
 
 /** The bytes of `value`, without a copy. */
@@ -37,19 +61,21 @@ function bytesOf(value) {
  *
  * Throws for an object that looks like a placeholder: with attachments nobody could tell it from one.
  */
-function takeOut(value, attachments, fromToJSON = false) {
+function takeOut(value, attachments, depth = 0, fromToJSON = false) {
   if (value === null || typeof value !== "object") return value;
+  if (depth > DEPTH_MAX) throw tooDeep();
   if (isBinary(value)) {
+    if (attachments.length === ATTACHMENTS_MAX) throw new RangeError(`a packet cannot have more than ${ATTACHMENTS_MAX} binary values: clients take no more`);
     attachments.push(bytesOf(value));
     return { _placeholder: true, num: attachments.length - 1 };
   }
   if (Array.isArray(value)) {
     const copy = new Array(value.length);
-    for (let i = 0; i < value.length; i++) copy[i] = takeOut(value[i], attachments);
+    for (let i = 0; i < value.length; i++) copy[i] = takeOut(value[i], attachments, depth + 1);
     return copy;
   }
   if (value instanceof Date) return value;
-  if (typeof value.toJSON === "function" && !fromToJSON) return takeOut(value.toJSON(), attachments, true);
+  if (typeof value.toJSON === "function" && !fromToJSON) return takeOut(value.toJSON(), attachments, depth, true);
   if (value._placeholder === true) {
     throw new TypeError("an object with `_placeholder: true` cannot be sent together with binary data");
   }
@@ -59,7 +85,7 @@ function takeOut(value, attachments, fromToJSON = false) {
     if (!Object.hasOwn(value, key)) continue;
     const item = value[key];
     // JSON leaves functions out; a copied `toJSON` would be called.
-    if (typeof item !== "function") copy[key] = takeOut(item, attachments);
+    if (typeof item !== "function") copy[key] = takeOut(item, attachments, depth + 1);
   }
   return copy;
 }

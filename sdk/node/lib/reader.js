@@ -13,8 +13,11 @@ const BATCH_BYTES_MAX = 1024 * 1024;
 /** How long the rest of a batch may take. Then what is there is handled without it. */
 const BATCH_WAIT_MS = 5;
 
+/** What a handler returns for a frame that it cannot handle yet. */
+const NOT_NOW = Symbol("not now");
+
 /**
- * Calls `handler(type, reader, bytes)` for each frame; the body lies in front of the cursor. If the handler returns `false`, the frame
+ * Calls `handler(type, reader, bytes)` for each frame; the body lies in front of the cursor. If the handler returns `NOT_NOW`, the frame
  * stays where it is and comes again after `resume()`. Calls `late()` when the rest of a batch does not come: then `goOn()` is due.
  */
 class Reader {
@@ -92,7 +95,7 @@ class Reader {
     if (!this.paused) this.handle();
   }
 
-  /** Goes on with the frame for which the handler returned `false`. */
+  /** Goes on with the frame for which the handler returned `NOT_NOW`. */
   resume() {
     this.paused = false;
     this.handle();
@@ -107,7 +110,7 @@ class Reader {
       this.end = next;
       // Before the handler runs, so that a handler that throws leaves a reader that can go on.
       this.start = next;
-      if (handler(this.buf[begin + 4], this, next - begin) === false) {
+      if (handler(this.buf[begin + 4], this, next - begin) === NOT_NOW) {
         this.start = begin;
         this.paused = true;
         return;
@@ -193,4 +196,4 @@ class Reader {
   }
 }
 
-module.exports = { Reader };
+module.exports = { NOT_NOW, Reader };

@@ -119,6 +119,7 @@ class Requests {
     return (value) => {
       // A token is worth nothing on another link.
       if (sent || this.writer.stream !== stream) return;
+      if (hasBinary(value)) throw new TypeError("an answer to serverSideEmit() cannot carry binary data");
       sent = true;
       this.writer.serverAck(token, JSON.stringify(value) ?? "null");
     };

@@ -5,12 +5,12 @@
 // A socket has a *record* here from CONNECT until it is no longer ours. It is *open* once accepted, and *alive* as long as the
 // gateway and we agree that it is ours.
 
-const { Ack, Conn } = require("./conn");
+const { Ack, Conn, requestOf } = require("./conn");
 const { CLIENT_LEFT, PACKET, REASONS, SOCKET_REASON, WireError } = require("./wire");
 const { Slots } = require("./slots");
 const { putBack } = require("./packet");
+const { NOT_NOW } = require("./reader");
 
-const NOT_NOW = false;
 /** Most characters of the message of a middleware that the protocol has room for in any case. */
 const REASON_CHARS_MAX = 20000;
 
@@ -165,6 +165,14 @@ class Sessions {
   upgraded(frame) {
     const conn = this.sessions.get(frame.u32(), frame.u32(), frame.u16());
     conn?.upgradedTo(frame.text16());
+  }
+
+  /** A client was refused before it had a session. */
+  refused(frame) {
+    const code = frame.u8();
+    const message = frame.text16();
+    const req = requestOf(frame.json());
+    this.engine.emit("connection_error", { req, code, message, context: {} });
   }
 
   // What socket.io does.
@@ -334,4 +342,4 @@ function watchOutgoing(socket) {
   Object.defineProperties(socket, OBSERVED);
 }
 
-module.exports = { NOT_NOW, Sessions };
+module.exports = { Sessions };

@@ -58,6 +58,7 @@ const IN = Object.freeze({
   HANDOVER: 0xa4,
   SERVER_EVENT: 0xa5,
   TRANSPORT: 0xa6,
+  CONNECTION_ERROR: 0xa7,
 });
 
 /** Flags of EMIT and BROADCAST. */

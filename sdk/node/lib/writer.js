@@ -101,6 +101,8 @@ class Writer {
   }
 
   reject(socket, message, data) {
+    // Which throws for what is too deep.
+    hasBinary(data);
     const json = data === undefined ? undefined : JSON.stringify(data);
     this.begin(OUT.REJECT, 16 + 3 * (message.length + (json ? json.length : 0)));
     this.key(socket);
@@ -112,6 +114,7 @@ class Writer {
 
   /** `args` begins with the name. `ack` is a number of ours, or undefined. Throws if JSON cannot say it, or the gateway not take it. */
   emit(socket, args, ack, flags) {
+    checkName(args[0]);
     const attachments = hasBinary(args) ? [] : NO_ATTACHMENTS;
     const json = JSON.stringify(attachments === NO_ATTACHMENTS ? args : takeOut(args, attachments));
     this.begin(OUT.EMIT, 23 + roomFor(json, attachments));
@@ -137,6 +140,7 @@ class Writer {
 
   /** `request` other than 0: everybody is asked for an acknowledgement. */
   broadcast(target, args, request, flags) {
+    checkName(args[0]);
     const attachments = hasBinary(args) ? [] : NO_ATTACHMENTS;
     const json = JSON.stringify(attachments === NO_ATTACHMENTS ? args : takeOut(args, attachments));
     this.begin(OUT.BROADCAST, 13 + roomFor(json, attachments));
@@ -414,6 +418,12 @@ class Writer {
     this.len = this.frame = 0;
     if (this.stream.writableLength > 0 || this.buf.length > KEEP_BYTES_MAX) this.allocate(2 * CHUNK_BYTES);
   }
+}
+
+/** The gateway would end the link for another. */
+function checkName(name) {
+  if (typeof name === "string" || Number.isFinite(name)) return;
+  throw new TypeError(`the name of an event is a string or a number, not ${String(name)}`);
 }
 
 function roomFor(json, attachments) {

@@ -55,6 +55,7 @@ const SENT_BY_GATEWAY = {
   HANDOVER: [0xa4, { socket: "key" }],
   SERVER_EVENT: [0xa5, { token: "u64", namespace: "text16", args: "json" }],
   TRANSPORT: [0xa6, { session: "key", transport: "text16" }],
+  CONNECTION_ERROR: [0xa7, { code: "u8", message: "text16", handshake: "json" }],
 };
 
 const int = (size) => (value) => {

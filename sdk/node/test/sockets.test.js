@@ -289,6 +289,30 @@ everywhere("an emit that JSON cannot say throws, and leaves no trace", async ({ 
   assert.deepEqual((await peer.expect("EMIT")).packet.args, ["ok"]);
 });
 
+everywhere("what the gateway would end the link for is an error at once", async ({ start }) => {
+  const { io, peer } = await start();
+  const { socket } = await connected(io, peer);
+  let deep = [];
+  for (let i = 0; i < 1100; i++) deep = [deep];
+  for (const emitter of [socket, io]) {
+    assert.throws(() => emitter.emit("x", deep), RangeError);
+    assert.throws(() => emitter.emit("x", Buffer.from("y"), deep), RangeError);
+    assert.throws(() => emitter.emit("x", ...Array.from({ length: 11 }, () => Buffer.from("y"))), RangeError);
+    assert.throws(() => emitter.emit({ not: "a name" }), TypeError);
+    assert.throws(() => emitter.emit(Number.NaN), TypeError);
+  }
+  await turns();
+  assert.deepEqual(peer.frames, []);
+});
+
+everywhere("a client that was refused is a connection_error of the engine", async ({ start }) => {
+  const { io, peer } = await start();
+  const told = next(io.engine, "connection_error");
+  peer.send(["CONNECTION_ERROR", { code: 5, message: "Unsupported protocol version", handshake: HANDSHAKE }]);
+  const [{ req, code, message }] = await told;
+  assert.deepEqual([code, message, req.headers.host, req._query.EIO], [5, "Unsupported protocol version", "example.com", "4"]);
+});
+
 everywhere("a packet that is too long for the gateway throws, and the link stays", async ({ start }) => {
   const { io, peer } = await start({ limits: { longest: 1000 } });
   const { socket } = await connected(io, peer);
