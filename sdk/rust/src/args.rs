@@ -165,6 +165,14 @@ fn prefix<T: DeserializeOwned>(args: ArgsRef<'_>) -> Option<T> {
         .find_map(|list| serde_json::from_str(&list).ok())
 }
 
+/// The arguments after the first.
+pub(crate) fn rest(args: ArgsRef<'_>) -> ArgsRef<'_> {
+    let Some(second) = args.elements().nth(1) else { return ArgsRef::default() };
+    // Both are slices of the same text.
+    let start = (second.as_ptr() as usize).saturating_sub(args.json().as_ptr() as usize);
+    ArgsRef::trusted(&args.json()[start..], args.attachments())
+}
+
 /// The attachment that argument `index` is, if it is one.
 pub(crate) fn binary<'a>(args: ArgsRef<'a>, index: usize) -> Result<&'a Bytes, serde_json::Error> {
     let number = args.get(index).and_then(|text| {
@@ -212,6 +220,13 @@ mod tests {
         assert_eq!(parse::<(String,)>(args).unwrap().0, "a");
         assert!(parse::<(u32,)>(args).is_err());
         assert!(parse::<(String, u32, Value, u8)>(args).is_err());
+    }
+
+    #[test]
+    fn the_arguments_after_the_first_are_a_piece_of_the_text() {
+        for (json, behind) in [("", ""), ("1", ""), ("1,2", "2"), (r#""a,b" , [1,2] ,3"#, "[1,2] ,3")] {
+            assert_eq!(rest(ArgsRef::trusted(json, &[])).json(), behind, "{json}");
+        }
     }
 
     #[test]

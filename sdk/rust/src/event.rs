@@ -45,6 +45,11 @@ impl<'a> EventRef<'a> {
         self.args
     }
 
+    /// The arguments after the first, which must not hold an attachment itself.
+    pub fn rest(&self) -> ArgsRef<'a> {
+        args::rest(self.args)
+    }
+
     /// All arguments as a `T`, usually a tuple: `event.parse::<(String, u32)>()`. Arguments beyond those of the tuple are ignored.
     ///
     /// # Errors

@@ -202,6 +202,11 @@ impl Socket {
         self.state() == state::ACCEPTED
     }
 
+    /// Whether it has left, or was sent away: nothing can be sent to it any more.
+    pub fn has_left(&self) -> bool {
+        self.check_here().is_err()
+    }
+
     // ---- sending ---------------------------------------------------------------------------------------------------
 
     /// Sends an event. `args` is a tuple: see [`ToArgs`].

@@ -3,6 +3,7 @@
 use super::Link;
 use super::requests::ServerResponses;
 use super::sequence::{Job, caught, guarded, poll_once};
+use crate::args;
 use crate::event::{AckState, EventRef, ServerEvent};
 use crate::io::Io;
 use crate::namespace::EventHandler;
@@ -199,14 +200,9 @@ impl Table {
         let packet = json.trim_ascii().strip_prefix('[').and_then(|list| list.strip_suffix(']'));
         let list = ArgsRef::trusted(packet.ok_or(WireError::NotArray)?.trim_ascii(), &[]);
         let name = list.get(0).and_then(EventName::new).ok_or(WireError::EventName)?;
-        let args = list.elements().nth(1).map_or("", |second| {
-            // Both are slices of the same text.
-            &list.json()[second.as_ptr() as usize - list.json().as_ptr() as usize..]
-        });
         let found = self.shared.namespaces.find(namespace);
         let future = found.and_then(|namespace| {
-            let event =
-                ServerEvent::new(&text(name), ArgsRef::trusted(args, &[]), token, Arc::clone(&self.link));
+            let event = ServerEvent::new(&text(name), args::rest(list), token, Arc::clone(&self.link));
             let io = Io::new(Arc::clone(&self.shared), Arc::clone(&namespace.name));
             guarded(|| namespace.handlers.server_event(io, event)).flatten()
         });
