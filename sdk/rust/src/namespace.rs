@@ -14,6 +14,7 @@ use tidegate_core::close::DisconnectReason;
 pub(crate) type BoxFuture<T = ()> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Handler<A> = Box<dyn Fn(Socket, A) -> BoxFuture + Send + Sync>;
 type SocketHandler<T> = Box<dyn Fn(Socket) -> BoxFuture<T> + Send + Sync>;
+type ServerHandler = Box<dyn Fn(Io, ServerEvent) -> BoxFuture + Send + Sync>;
 type Observer = Box<dyn Fn(&Socket, &EventRef<'_>) + Send + Sync>;
 
 /// Who handles an event.
@@ -40,7 +41,7 @@ pub struct Namespace {
     pub(crate) any: Option<Observer>,
     events: HashMap<Box<str>, EventHandler>,
     fallback: Option<EventHandler>,
-    server: HashMap<Box<str>, Box<dyn Fn(Io, ServerEvent) -> BoxFuture + Send + Sync>>,
+    server: HashMap<Box<str>, ServerHandler>,
 }
 
 impl Namespace {

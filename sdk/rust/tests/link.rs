@@ -1,5 +1,7 @@
 //! The life of a link: credit, loss, adoption, draining, and a gateway that talks nonsense.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::sync::Arc;

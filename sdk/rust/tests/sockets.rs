@@ -1,5 +1,7 @@
 //! What an application does with a socket, and what of it the gateway hears.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use bytes::Bytes;
