@@ -46,7 +46,7 @@ pub struct Builder {
 impl Builder {
     /// Serves a namespace. `/` before the name may be left out.
     #[must_use]
-    pub fn namespace<R>(mut self, name: &str, describe: impl FnOnce(&mut Namespace) -> R) -> Self {
+    pub fn namespace(mut self, name: &str, describe: impl FnOnce(&mut Namespace)) -> Self {
         let mut handlers = Namespace::default();
         describe(&mut handlers);
         self.namespaces.add(name, handlers);
@@ -56,10 +56,10 @@ impl Builder {
     /// Serves every namespace whose name (`/` included) `exists` says yes to, if nobody serves it by name. Names are chosen by clients, so
     /// `exists` should be strict. Of several patterns the first that says yes counts.
     #[must_use]
-    pub fn dynamic<R>(
+    pub fn dynamic(
         mut self,
         exists: impl Fn(&str) -> bool + Send + Sync + 'static,
-        describe: impl FnOnce(&mut Namespace) -> R,
+        describe: impl FnOnce(&mut Namespace),
     ) -> Self {
         let mut handlers = Namespace::default();
         describe(&mut handlers);
@@ -150,10 +150,19 @@ impl Backend {
     /// use tidegate_backend::Backend;
     ///
     /// Backend::builder("/run/tidegate/backend.sock")
-    ///     .namespace("/", |ns| ns.on_sync("echo", |_socket, event| drop(event.ack(event.args()))))
-    ///     .dynamic(|name| name.starts_with("/board-"), |ns| {
-    ///         ns.on("draw", |socket, event| async move { drop(socket.broadcast().emit("draw", event.args())) });
+    ///     .namespace("/", |ns| {
+    ///         ns.on_sync("echo", |_socket, event| {
+    ///             let _ = event.ack(event.args());
+    ///         });
     ///     })
+    ///     .dynamic(
+    ///         |name| name.starts_with("/board-"),
+    ///         |ns| {
+    ///             ns.on("draw", |socket, event| async move {
+    ///                 let _ = socket.broadcast().emit("draw", event.args());
+    ///             });
+    ///         },
+    ///     )
     ///     .run()
     ///     .await
     /// # }
