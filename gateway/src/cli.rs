@@ -122,6 +122,8 @@ struct Flags {
     admin: Option<String>,
     #[arg(long, value_name = "DIR", help = help("server.client_dir"), help_heading = "Process")]
     client_dir: Option<String>,
+    #[arg(long, value_name = "DIR", help = help("server.pages"), help_heading = "Process")]
+    pages: Option<String>,
     #[arg(long, value_name = "BOOL", help = help("server.require_io_uring"), help_heading = "Process",
         num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_io_uring: Option<String>,
@@ -178,6 +180,7 @@ impl Flags {
             app,
             admin,
             client_dir,
+            pages,
             require_io_uring,
             path,
             transports,
@@ -202,6 +205,7 @@ impl Flags {
             ("server.app", app.as_slice()),
             ("server.admin", admin.as_slice()),
             ("server.client_dir", client_dir.as_slice()),
+            ("server.pages", pages.as_slice()),
             ("server.require_io_uring", require_io_uring.as_slice()),
             ("socket_io.path", path.as_slice()),
             ("socket_io.transports", transports.as_slice()),

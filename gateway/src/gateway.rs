@@ -12,6 +12,7 @@ use crate::admin::{Admin, MetricsSource, Readiness, ShardReport};
 use crate::config::{BackendSocket, Config};
 use crate::links::{LinkListener, ListenError, SocketFile};
 use crate::net::listener::{BindError, Listeners};
+use crate::pages::PagesError;
 use crate::runtime::limits::raise_open_files;
 use crate::runtime::{Clock, DriverChoice, IoDriver};
 use crate::signals::StopSignals;
@@ -42,6 +43,9 @@ pub enum GatewayError {
     /// The socket for backends.
     #[error(transparent)]
     Links(#[from] ListenError),
+    /// The directory of pages.
+    #[error("cannot serve the pages: {0}")]
+    Pages(#[from] PagesError),
     /// The workers.
     #[error(transparent)]
     Start(#[from] StartError),

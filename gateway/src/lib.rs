@@ -13,6 +13,7 @@ mod gateway;
 pub mod links;
 pub mod log;
 pub mod net;
+pub mod pages;
 pub mod runtime;
 pub mod signals;
 pub mod worker;

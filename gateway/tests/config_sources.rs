@@ -49,7 +49,7 @@ fn without_any_source_the_defaults_are_those_of_socket_io() {
     assert_eq!(format!("{:?}", config.options), format!("{:?}", Options::default()));
     assert_eq!(config.listen, ["127.0.0.1:3000".parse().unwrap()]);
     assert_eq!(config.cores, [0, 1, 4, 5]);
-    assert_eq!((config.app, config.admin, config.client_dir), (None, None, None));
+    assert_eq!((config.app, config.admin, config.client_dir, config.pages), (None, None, None, None));
     assert_eq!(config.backend_socket, BackendSocket::at("/run/tidegate/backend.sock"));
     assert_eq!(config.backend, BackendOptions::default());
     assert_eq!((config.max_connections, config.require_io_uring), (None, false));
@@ -172,6 +172,10 @@ fn values_that_contradict_each_other_are_refused() {
         (
             vec![("server.app", &["bench"]), ("backend.socket", &["/tmp/b.sock"])],
             "--backend-socket: no backend can dial in while --app is bench",
+        ),
+        (
+            vec![("server.app", &["chat"]), ("server.pages", &["public"])],
+            "--pages: the chat app has something of its own at /",
         ),
         (
             vec![("backend.socket_mode", &["rw"])],

@@ -3,7 +3,7 @@
 //! They are read and compressed once, at start, by whoever owns the file system; this is the lookup, and the answer to
 //! one request as plain data. Nothing is copied: an answer borrows its headers and shares its body.
 
-use crate::http::{Coding, etag, negotiate};
+use crate::http::{Coding, etag, negotiate, unescape_path};
 use ::http::Method;
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// One file.
 #[derive(Clone, Debug)]
 pub struct Asset {
-    /// The path of its requests, without a query: `/socket.io/socket.io.js`.
+    /// The path of its requests, without a query and without escapes: `/socket.io/socket.io.js`.
     pub path: String,
     /// Value of `Content-Type`.
     pub content_type: &'static str,
@@ -80,7 +80,7 @@ impl Assets {
     /// The file a request is for. `target` is the request target as it came; a query does not matter.
     pub fn find(&self, target: &str) -> Option<&Asset> {
         let path = target.split_once('?').map_or(target, |(path, _)| path);
-        self.by_path.get(path)
+        self.by_path.get(&*unescape_path(path)?)
     }
 
     /// How many files there are.

@@ -8,7 +8,7 @@
 //! | `body` | request bodies by length or in chunks, without copying |
 //! | `reply` | how any response is written, straight into the connection's buffer |
 //! | `response` | the responses of the gateway, byte for byte |
-//! | `query` | the query of a target, decoded as `URLSearchParams` does |
+//! | `query` | the path and the query of a target, decoded, the latter as `URLSearchParams` does |
 //! | `cors` | which CORS fields a request gets, and preflights |
 //! | `encoding` | `Accept-Encoding`, gzip and deflate |
 //! | `etag` | `If-None-Match` |
@@ -32,5 +32,5 @@ pub use cors::{Cors, Origins};
 pub use encoding::{Coding, Compressor, negotiate};
 pub use fields::{FieldStorage, Fields};
 pub use head::{Head, HeadDecoder, HeadError};
-pub use query::{Query, split_target};
+pub use query::{Query, split_target, unescape_path};
 pub use reply::{Field, Reply};

@@ -1,4 +1,4 @@
-//! The query of a request target, decoded as the WHATWG `URLSearchParams` does (protocol.md 1.1).
+//! The parts of a request target. The query is decoded as the WHATWG `URLSearchParams` does (protocol.md 1.1).
 //!
 //! `+` is a space, `%XX` a byte, a `%` without two hex digits itself; what is then not UTF-8 becomes U+FFFD.
 //! Nothing fails. A name or value without escapes is borrowed.
@@ -48,15 +48,34 @@ impl<'a> Iterator for Query<'a> {
     }
 }
 
+/// A path (without its query) as text: `%XX` is a byte. `None` if that is not UTF-8, or if an escape stands for a slash,
+/// which divides a path only where it is written as one.
+pub fn unescape_path(path: &str) -> Option<Cow<'_, str>> {
+    if !path.contains('%') {
+        return Some(Cow::Borrowed(path));
+    }
+    let decoded = String::from_utf8(unescaped(path, b'+')).ok()?;
+    let slashes = |text: &str| text.bytes().filter(|&byte| byte == b'/').count();
+    (slashes(&decoded) == slashes(path)).then_some(Cow::Owned(decoded))
+}
+
 fn unescape(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| byte == b'+' || byte == b'%') {
         return Cow::Borrowed(text);
     }
+    Cow::Owned(match String::from_utf8(unescaped(text, b' ')) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+/// The bytes that a text with escapes stands for, with `plus` in the place of `+`.
+fn unescaped(text: &str, plus: u8) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
         let (byte, tail) = match (first, tail) {
-            (b'+', _) => (b' ', tail),
+            (b'+', _) => (plus, tail),
             (b'%', [high, low, after @ ..]) => match hex_byte(*high, *low) {
                 Some(byte) => (byte, after),
                 None => (first, tail),
@@ -66,10 +85,7 @@ fn unescape(text: &str) -> Cow<'_, str> {
         decoded.push(byte);
         rest = tail;
     }
-    Cow::Owned(match String::from_utf8(decoded) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    })
+    decoded
 }
 
 fn hex_byte(high: u8, low: u8) -> Option<u8> {
@@ -129,6 +145,21 @@ mod tests {
         assert_eq!(query.clone().last_value("EIO").as_deref(), Some("5"));
         assert_eq!(query.clone().last_value("sid").as_deref(), Some(""));
         assert_eq!(query.last_value("b64"), None);
+    }
+
+    #[test]
+    fn a_path_is_text_unless_an_escape_hides_a_slash_or_it_is_not_utf_8() {
+        for (path, text) in [
+            ("/a+b", Some("/a+b")),
+            ("/drei%20B%C3%A4ren", Some("/drei Bären")),
+            ("/100%25%", Some("/100%%")),
+            ("/%2e%2e/x", Some("/../x")),
+            ("/a%2Fb", None),
+            ("%2f", None),
+            ("/%FF", None),
+        ] {
+            assert_eq!(unescape_path(path).as_deref(), text, "{path}");
+        }
     }
 
     #[test]

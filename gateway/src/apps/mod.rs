@@ -12,6 +12,7 @@ mod conformance;
 pub use chat::assets as chat_assets;
 
 use crate::config::{AppKind, Config};
+use crate::pages::load_pages;
 use crate::{Gateway, GatewayError, assets};
 use std::sync::Arc;
 use tidegate_core::backend::Backends;
@@ -63,6 +64,11 @@ pub fn serve(config: Config) -> Result<(), GatewayError> {
             Ok(bundles) => builder = builder.assets(bundles),
             Err(error) => tracing::warn!("no client bundles: {error}"),
         }
+    }
+    if let Some(dir) = &config.pages {
+        let pages = load_pages(dir, &path)?;
+        tracing::info!(dir = %dir.display(), paths = pages.len(), "pages");
+        builder = builder.assets(pages);
     }
     builder = match config.app {
         None => {

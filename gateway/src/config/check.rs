@@ -34,6 +34,7 @@ fn read_config(reader: &mut Reader<'_>, machine: &Machine) -> Config {
         app: reader.one("server.app", parse::app),
         admin: reader.one("server.admin", |word| parse::unless("off", word, admin_address)),
         client_dir: reader.one("server.client_dir", |word| parse::unless("off", word, parse::directory)),
+        pages: reader.one("server.pages", |word| parse::unless("off", word, parse::directory)),
         max_connections: reader
             .one("limits.max_connections", |word| parse::unless("unlimited", word, parse::positive)),
         require_io_uring: reader.one("server.require_io_uring", parse::flag),
@@ -158,6 +159,10 @@ fn contradictions(config: &Config, reader: &mut Reader<'_>) {
         let complaint =
             format!("no backend can dial in while {} is {}", app.origin.place("server.app"), app.words[0]);
         reader.complain("backend.socket", complaint);
+    }
+    if let (Some(app @ (AppKind::Chat | AppKind::Conformance)), Some(_)) = (config.app, &config.pages) {
+        let app = if app == AppKind::Chat { "chat" } else { "conformance" };
+        reader.complain("server.pages", format!("the {app} app has something of its own at /"));
     }
     if config.app == Some(AppKind::Conformance) {
         let own = ["/engine.io/", "/ws"].into_iter().find(|own| own.starts_with(&options.path));

@@ -33,6 +33,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// Where the bundles of the browser client are; it may turn out not to exist.
     pub client_dir: Option<PathBuf>,
+    /// Where the pages are that are served beside Socket.IO; it may turn out not to exist.
+    pub pages: Option<PathBuf>,
     /// Most connections open at once in the whole process; `None` leaves it to the file descriptors.
     pub max_connections: Option<u32>,
     /// Whether to fail rather than run on epoll.

@@ -156,6 +156,13 @@ pub const SETTINGS: &[Setting] = &[
         "Directory of the browser client (socket.io-client/dist of npm), served below the path, or off",
     ),
     flagged(
+        "server.pages",
+        "--pages",
+        Text("off"),
+        "Directory of pages to serve beside Socket.IO, from / on, or off. Its files are read at start, up to 32 MiB: a \
+         change shows after a restart",
+    ),
+    flagged(
         "server.require_io_uring",
         "--require-io-uring",
         Bare("false"),

@@ -1,9 +1,8 @@
 //! The chat's page: three files inside the binary.
 
-use crate::assets::compress;
+use crate::pages::page;
 use bytes::Bytes;
-use std::hash::{DefaultHasher, Hasher as _};
-use tidegate_core::front::assets::{Asset, Rules};
+use tidegate_core::front::assets::Asset;
 
 /// Where the page expects Socket.IO; other paths are written in its place.
 const DEFAULT_PATH: &str = "/socket.io/";
@@ -13,35 +12,16 @@ const DEFAULT_PATH: &str = "/socket.io/";
 /// The page states its own Content-Security-Policy and needs nothing from elsewhere, except
 /// `socket.io.min.js` from below `path`.
 pub fn assets(path: &str) -> Vec<Asset> {
-    let html = include_str!("../../../web/chat.html").replace(DEFAULT_PATH, path);
+    let html = include_str!("../../../web/index.html").replace(DEFAULT_PATH, path);
+    let [css, js] = [
+        include_bytes!("../../../web/chat.css").as_slice(),
+        include_bytes!("../../../web/chat.js").as_slice(),
+    ];
     vec![
-        file("/", "text/html; charset=utf-8", html.into()),
-        file(
-            "/chat.css",
-            "text/css; charset=utf-8",
-            Bytes::from_static(include_bytes!("../../../web/chat.css")),
-        ),
-        file(
-            "/chat.js",
-            "text/javascript; charset=utf-8",
-            Bytes::from_static(include_bytes!("../../../web/chat.js")),
-        ),
+        page("/", "index.html", html.into()),
+        page("/chat.css", "chat.css", Bytes::from_static(css)),
+        page("/chat.js", "chat.js", Bytes::from_static(js)),
     ]
-}
-
-/// A browser asks every time, and is told 304 until the file is another.
-fn file(path: &str, content_type: &'static str, identity: Bytes) -> Asset {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&identity);
-    Asset {
-        path: path.to_owned(),
-        content_type,
-        cache_control: "no-cache",
-        etag: format!("\"{:016x}\"", hasher.finish()),
-        rules: Rules::Page,
-        codings: compress(&identity),
-        identity,
-    }
 }
 
 #[cfg(test)]
