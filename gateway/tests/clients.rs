@@ -91,10 +91,39 @@ fn on_epoll(transport: &str) {
 /// Two pages of the chat in a browser.
 fn browser(cores: &str) {
     let client_dir = client_dir();
-    let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots").join(cores);
+    let screenshots = screenshots(cores);
     let gateway = Gateway::start(&["--app", "chat", "--cores", cores, "--client-dir", &client_dir]);
-    check(&["browser.mjs", &gateway.url, &screenshots.display().to_string()], WATCHDOG);
+    check(&["browser.mjs", &gateway.url, &screenshots], WATCHDOG);
     gateway.stop();
+}
+
+/// The command that runs a gateway with the Node chat behind it.
+const DEMO: [&str; 2] = ["node", concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/demo.mjs")];
+
+/// Two pages of the chat in a browser, served by a Node backend: the same page, and the same to its visitors.
+fn browser_with_node() {
+    let screenshots = screenshots("node");
+    let gateway = Gateway::start_through(&DEMO, &[]);
+    check(&["browser.mjs", &gateway.url, &screenshots], WATCHDOG);
+    gateway.stop();
+}
+
+/// The demonstration, whose backend is killed and told to stop while two pages chat.
+fn demo() {
+    let screenshots = screenshots("demo");
+    let gateway = [&DEMO[..], &[BINARY, "--listen", "127.0.0.1:0"]].concat();
+    check(&[&["demo.mjs", &screenshots, "--"], &gateway[..]].concat(), WATCHDOG);
+}
+
+/// The Node example says what its events are, and the compiler of TypeScript agrees.
+fn types() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/chat-node");
+    run(Path::new(&format!("{example}/node_modules/.bin/tsc")), &["--project", example], WATCHDOG);
+}
+
+/// Where the screenshots of a test go.
+fn screenshots(test: &str) -> String {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots").join(test).display().to_string()
 }
 
 /// One test per line: its name, and what it calls.
@@ -144,6 +173,9 @@ tests! {
 
     two_pages_of_a_browser_chat_with_each_other_on_one_core => browser("1");
     two_pages_of_a_browser_chat_with_each_other_on_two_cores => browser("2");
+    two_pages_of_a_browser_chat_with_each_other_through_a_node_backend => browser_with_node();
+    the_demo_goes_on_whatever_happens_to_its_backend => demo();
+    the_types_of_the_node_example_hold => types();
 }
 
 /// One test per profile of `clients/raw/profiles.mjs`.

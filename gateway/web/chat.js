@@ -1,5 +1,5 @@
 // The chat page. Words with the server: `enter` nickname and `say` text, both acknowledged with {ok, error?};
-// back come `message`, `joined` and `left`. Whatever a user wrote reaches the page as text, never as HTML.
+// back come `message`, `joined`, `left` and, from servers that others take over from, `count`. Whatever a user wrote reaches the page as text, never as HTML.
 
 const LINES_MAX = 500; // Lines kept in the page; older ones go.
 const ANSWER_MS = 8000; // How long the server may take to acknowledge.
@@ -144,6 +144,7 @@ socket?.on("left", (who) => {
   showCount(who);
   addNotice(who.author, "left", who.time);
 });
+socket?.on("count", showCount);
 
 function showCount(news) {
   if (news.revision <= revision) return;

@@ -11,8 +11,8 @@ const START_MS = 20_000;
 const STOP_MS = 15_000;
 const READY = /listening on (http:\/\/[^\s/]+)/;
 
-/** Starts `command` (a list) and waits for its address. */
-export async function startServer([program, ...args]) {
+/** Starts `command` (a list) and waits for its address. `onLine` is told every line of its output. */
+export async function startServer([program, ...args], onLine = () => {}) {
   const child = spawn(program, args, { cwd: SUITE, stdio: ["ignore", "pipe", "inherit"] });
   const ready = deferred();
   const exited = deferred();
@@ -24,6 +24,7 @@ export async function startServer([program, ...args]) {
   createInterface({ input: child.stdout }).on("line", (line) => {
     const [, url] = READY.exec(line) ?? [];
     if (url) ready.resolve(url);
+    onLine(line);
   });
   const url = await within(START_MS, "starting the server", ready.promise);
   return { url, child, exited: exited.promise };
