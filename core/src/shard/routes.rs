@@ -5,7 +5,7 @@ use crate::front::assets::Assets;
 /// The paths of one gateway; the same on every shard.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    /// Files: the client bundles, and the page of the chat app.
+    /// Files: the client bundles, the page of the chat app or those of a directory.
     pub assets: Assets,
     /// Whether the bare endpoints of the conformance app are open: Engine.IO that echoes at `/engine.io/`,
     /// WebSocket that echoes at `/ws`, and plain HTTP that echoes at `/`.
