@@ -126,6 +126,12 @@ fn screenshots(test: &str) -> String {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots").join(test).display().to_string()
 }
 
+/// The Node SDK's own tests, against a gateway of JavaScript that does what a test tells it.
+fn node_sdk() {
+    let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/node");
+    passes(Path::new("npm"), &["test", "--silent", "--prefix", sdk], WATCHDOG);
+}
+
 /// One test per line: its name, and what it calls.
 macro_rules! tests {
     ($($name:ident => $suite:expr;)*) => {
@@ -170,6 +176,8 @@ tests! {
     socket_io_client_4_over_polling_behaves_on_epoll => on_epoll("polling");
     socket_io_client_4_over_websocket_behaves_on_epoll => on_epoll("websocket");
     socket_io_client_4_over_polling_then_upgrade_behaves_on_epoll => on_epoll("upgrade");
+
+    the_node_sdk_passes_its_own_tests => node_sdk();
 
     two_pages_of_a_browser_chat_with_each_other_on_one_core => browser("1");
     two_pages_of_a_browser_chat_with_each_other_on_two_cores => browser("2");
