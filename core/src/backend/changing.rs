@@ -3,7 +3,7 @@
 use super::Backends;
 use super::directory::{LinkId, Standing, share};
 use super::encoded;
-use super::message::{Message, News};
+use super::message::{Message, News, Said};
 use super::outbound::Outbound;
 use super::sockets::Stage;
 use super::wire::ToBackend;
@@ -129,6 +129,10 @@ impl Backends {
     pub(super) fn hear(&mut self, io: &mut Io<'_>, from: ShardIndex, message: Message) {
         match message {
             Message::News(id, news) => self.learn(io, id, news),
+            Message::Said(id, socket, Said::Accept) => {
+                self.said(io, id, socket, Said::Accept);
+                io.has_let_in(from);
+            }
             Message::Said(id, socket, said) => self.said(io, id, socket, said),
             Message::Batch(id, bytes, counted) => self.forward(io, id, from, bytes, counted),
             Message::Credit(id, bytes) => {

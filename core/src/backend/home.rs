@@ -282,6 +282,10 @@ impl Backends {
 
     /// Has the shard of a socket hear what its backend says.
     fn pass_on(&mut self, io: &mut Io<'_>, id: LinkId, socket: SocketKey, said: Said) {
+        if let Said::Accept = said {
+            // A broadcast behind it must find the socket, even if it is the first of its shard.
+            io.expect_let_in(socket.shard);
+        }
         self.tell(io, socket.shard, Message::Said(id, socket, said));
     }
 
@@ -414,6 +418,7 @@ impl Backends {
             sockets_waiting: self.connects_waiting as u64,
             sockets_orphaned: (self.waits.len() - self.connects_waiting) as u64,
             held_bytes: self.held_bytes as u64,
+            questions: (self.asks.len() + self.replies.len()) as u64,
             ..self.stats.clone()
         }
     }

@@ -303,6 +303,21 @@ impl<'a> Io<'a> {
         }
     }
 
+    /// The application of another shard is about to be told to let a socket in. Until it has ([`Self::has_let_in`])
+    /// a broadcast from here goes there as if the socket were in, so that it is in order with what was told.
+    pub fn expect_let_in(&mut self, shard: ShardIndex) {
+        if shard != self.core.index && shard.0 < self.core.shards {
+            self.core.expect_joins(shard, &[]);
+        }
+    }
+
+    /// What shard `asker` has expected with [`Self::expect_let_in`] is done, or will not be.
+    pub fn has_let_in(&mut self, asker: ShardIndex) {
+        if asker != self.core.index && asker.0 < self.core.shards {
+            self.core.report_joins(asker, [].into());
+        }
+    }
+
     /// Has `App::flush` called when all input of this pass has been handled and before anything leaves.
     pub fn flush_soon(&mut self) {
         self.core.wants_flush = true;

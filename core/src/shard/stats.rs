@@ -111,6 +111,8 @@ pub struct BackendStats {
     pub link_bytes_out_total: u64,
     /// Links refused or ended because their backend broke the protocol.
     pub links_refused_total: u64,
+    /// Questions of backends, and to them, that wait for answers now.
+    pub questions: u64,
 }
 
 impl Stats {

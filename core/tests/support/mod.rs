@@ -20,6 +20,7 @@ use std::time::Duration;
 use tidegate_core::close::CloseReason;
 use tidegate_core::id::{RouteKey, ShardIndex};
 use tidegate_core::options::Options;
+use tidegate_core::shard::app::App;
 use tidegate_core::shard::routes::Routes;
 use tidegate_core::shard::stats::Stats;
 use tidegate_core::shard::{
@@ -58,6 +59,16 @@ impl Server {
     }
 
     pub(crate) fn build(shards: u16, routes: Routes, change: impl FnOnce(&mut Options)) -> Self {
+        Self::with_apps(shards, routes, change, |_, _, shared| Box::new(TestApp::new(Rc::clone(shared))))
+    }
+
+    /// With applications of the test's own, for which [`Self::run`] and what it is told of mean nothing.
+    pub(crate) fn with_apps(
+        shards: u16,
+        routes: Routes,
+        change: impl FnOnce(&mut Options),
+        app: impl Fn(ShardIndex, &Options, &Rc<Shared>) -> Box<dyn App>,
+    ) -> Self {
         let mut options = Options::default();
         change(&mut options);
         let (options, routes, shared) = (Arc::new(options), Arc::new(routes), Rc::new(Shared::default()));
@@ -73,7 +84,8 @@ impl Server {
                 now,
                 unix_origin: 1_795_164_458_000,
             };
-            let shard = Shard::new(setup, Box::new(TestApp::new(Rc::clone(&shared))));
+            let app = app(setup.index, &options, &shared);
+            let shard = Shard::new(setup, app);
             Node { shard, mailbox: VecDeque::new() }
         });
         let world = World { nodes: nodes.collect(), streams: Vec::new(), now, is_mail_held: false };
@@ -188,6 +200,14 @@ impl Server {
             total.events_in += stats.events_in;
             total.input_bytes += stats.input_bytes;
             total.input_refused += stats.input_refused;
+            total.interests += stats.interests;
+            total.backend.links += stats.backend.links;
+            total.backend.sockets_waiting += stats.backend.sockets_waiting;
+            total.backend.sockets_orphaned += stats.backend.sockets_orphaned;
+            total.backend.held_bytes += stats.backend.held_bytes;
+            total.backend.questions += stats.backend.questions;
+            total.backend.redelivered_total += stats.backend.redelivered_total;
+            total.timers += stats.timers;
             for (sum, count) in total.sessions_closed.iter_mut().zip(stats.sessions_closed) {
                 *sum += count;
             }

@@ -1,0 +1,20 @@
+//! What the simulation and a review have found, in its shortest form.
+
+use crate::gate::{Gate, broadcast, emit, to};
+use crate::support::websocket::WebSocket;
+use tidegate_core::backend::wire::{FromBackend, List, Packet};
+use tidegate_core::socket_io::ArgsRef;
+
+#[test]
+fn a_broadcast_right_behind_the_accept_reaches_the_socket_on_whatever_shard() {
+    for shard in [0, 1] {
+        let gate = Gate::new(2);
+        let link = gate.serving_on(0, &["/"]);
+        let client = WebSocket::open_on(&gate.server, shard);
+        client.send("40");
+        link.hear();
+        link.say_all(&[FromBackend::Accept(gate.socket(0)), broadcast(to("/", &[]), "\"hi\"")]);
+        assert_eq!(client.take(), [r#"40{"sid":"~"}"#, r#"42["hi"]"#]);
+        gate.assert_nothing_leaks();
+    }
+}
