@@ -134,6 +134,7 @@ impl Backends {
                 io.has_let_in(from);
             }
             Message::Said(id, socket, said) => self.said(io, id, socket, said),
+            Message::Ask(socket, asking) => self.ask_client(io, socket, &asking),
             Message::Batch(id, bytes, counted) => self.forward(io, id, from, bytes, counted),
             Message::Credit(id, bytes) => {
                 if let Some(key) = self.links.find(id)

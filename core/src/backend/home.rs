@@ -3,7 +3,7 @@
 use super::Backends;
 use super::directory::{LinkId, Standing};
 use super::encoded;
-use super::message::{Message, News, Said};
+use super::message::{Asking, Message, News, Said};
 use super::requests::Ask;
 use super::wire::{self, EmitFlags, Frames, FromBackend, RefuseCode, ToBackend, Welcome, WireError};
 use crate::arena::Key;
@@ -306,14 +306,15 @@ impl Backends {
             io.emit_with(socket, flags.into(), name, args);
             return Ok(());
         }
-        let said = Said::Ask {
-            flags: flags.into(),
+        let asking = Asking {
+            link: id,
             ack,
+            flags: flags.into(),
             timeout: (timeout_ms > 0).then(|| milliseconds(timeout_ms)),
             name: name.json().into(),
             args: args.into_owned(),
         };
-        self.pass_on(io, id, socket, said);
+        self.tell(io, socket.shard, Message::Ask(socket, Box::new(asking)));
         Ok(())
     }
 

@@ -15,6 +15,8 @@ pub(super) enum Message {
     News(LinkId, News),
     /// What a backend says about a socket: from the link's home to the socket's shard.
     Said(LinkId, SocketKey, Said),
+    /// An event for a socket, whoever serves it, and the backend wants to hear the answer: likewise.
+    Ask(SocketKey, Box<Asking>),
     /// Frames for a backend, and how many bytes of them count: from a socket's shard to the link's home.
     Batch(LinkId, bytes::Bytes, u32),
     /// So many bytes that this shard has sent were processed: from the link's home.
@@ -65,12 +67,17 @@ pub(super) enum Said {
     Reject(Rejection),
     Decline,
     Released,
-    /// An event, and the backend's number for the answer it wants.
-    Ask {
-        flags: Flags,
-        ack: u64,
-        timeout: Option<Duration>,
-        name: Box<str>,
-        args: Args,
-    },
+}
+
+/// An event, and how its answer is wanted.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) link: LinkId,
+    /// The backend's number for it.
+    pub(super) ack: u64,
+    pub(super) flags: Flags,
+    /// How long it waits, if not for ever.
+    pub(super) timeout: Option<Duration>,
+    pub(super) name: Box<str>,
+    pub(super) args: Args,
 }

@@ -3,13 +3,13 @@
 use super::Backends;
 use super::directory::LinkId;
 use super::encoded;
-use super::message::{Asker, Message};
+use super::message::{Asker, Asking, Message};
 use super::sockets::Stage;
 use super::wire::{FetchedSocket, Packet, ToBackend};
 use crate::arena::Key;
 use crate::name::Name;
 use crate::shard::Io;
-use crate::shard::app::{BroadcastAnswer, Flags, PortKey, SocketInfo, SocketKey, Ticket};
+use crate::shard::app::{BroadcastAnswer, PortKey, SocketInfo, SocketKey, Ticket};
 use crate::socket_io::{ArgsRef, EventName};
 use std::time::Duration;
 
@@ -43,17 +43,6 @@ impl Ask {
             Self::Backends(ask) => Some(ask.link),
         }
     }
-}
-
-/// How a backend wants to hear the answer of a client.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Question {
-    pub(super) link: LinkId,
-    /// Its number for it.
-    pub(super) ack: u64,
-    pub(super) flags: Flags,
-    /// How long it waits, if not for ever.
-    pub(super) timeout: Option<Duration>,
 }
 
 /// An event for other backends, and what they have said.
@@ -116,17 +105,11 @@ impl Backends {
     // Clients.
 
     /// Sends an event to a socket of this shard, for a backend that wants to know the answer.
-    pub(super) fn ask_client(
-        &mut self,
-        io: &mut Io<'_>,
-        socket: SocketKey,
-        question: Question,
-        name: EventName<'_>,
-        args: ArgsRef<'_>,
-    ) {
-        let Question { link, ack, flags, timeout } = question;
-        let ticket = self.ask(Ask::Client { link, socket, ack });
-        io.ask(socket, flags, name, args, timeout, ticket);
+    pub(super) fn ask_client(&mut self, io: &mut Io<'_>, socket: SocketKey, asking: &Asking) {
+        let Asking { link, ack, flags, timeout, name, args } = asking;
+        let (Some(name), Some(_)) = (EventName::new(name), self.links.find(*link)) else { return };
+        let ticket = self.ask(Ask::Client { link: *link, socket, ack: *ack });
+        io.ask(socket, *flags, name, args.as_ref(), *timeout, ticket);
     }
 
     /// A client has answered, or will not.

@@ -4,7 +4,7 @@ use super::directory::{Choice, LinkId};
 use super::encoded;
 use super::message::Said;
 use super::outbound::Stalled;
-use super::requests::{Question, ROOMS_MAX};
+use super::requests::ROOMS_MAX;
 use super::sockets::{Served, Stage};
 use super::wire::{Adopted, Connect, Packet, ToBackend};
 use super::{Backends, WAITS};
@@ -14,7 +14,6 @@ use crate::engine_io::request::EngineError;
 use crate::session::handshake::Handshake;
 use crate::shard::Io;
 use crate::shard::app::{Event, Rejection, SessionKey, SocketKey, Verdict};
-use crate::socket_io::EventName;
 use crate::time::Instant;
 
 /// What a client is told that asks for a namespace nobody serves.
@@ -112,12 +111,6 @@ impl Backends {
             }
             (Said::Decline, Stage::Offered(_)) => self.declined(io, socket, from),
             (Said::Released, Stage::Leaving(_)) => self.released(io, socket, link),
-            (Said::Ask { flags, ack, timeout, name, args }, _) => {
-                if let Some(name) = EventName::new(&name) {
-                    let question = Question { link: from, ack, flags, timeout };
-                    self.ask_client(io, socket, question, name, args.as_ref());
-                }
-            }
             // An answer that has been given before.
             (Said::Accept | Said::Reject(_) | Said::Decline | Said::Released, _) => {}
         }

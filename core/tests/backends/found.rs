@@ -18,3 +18,19 @@ fn a_broadcast_right_behind_the_accept_reaches_the_socket_on_whatever_shard() {
         gate.assert_nothing_leaks();
     }
 }
+
+#[test]
+fn an_emit_with_an_ack_reaches_the_socket_of_another_backend() {
+    for shard in [0, 1] {
+        let gate = Gate::new(2);
+        let (owner, other) = (gate.serving(&["/"]), gate.serving_on(1, &["/other"]));
+        let client = gate.joined_on(shard, &owner);
+        other.say(&emit(gate.socket(0), "\"hi\"", Some((7, 0))));
+        assert_eq!(client.take(), [r#"420["hi"]"#]);
+        owner.hear();
+        other.hear();
+        client.send(r#"430["yes"]"#);
+        assert_eq!(other.hear(), [r#"ack #0 7 ["yes"]"#]);
+        assert!(owner.hear().is_empty());
+    }
+}
