@@ -235,10 +235,7 @@ impl Backends {
             FromBackend::Emit { socket, flags, ack, timeout_ms, packet } => {
                 self.emit(io, id, socket, flags, ack, timeout_ms, &packet)?;
             }
-            FromBackend::Ack { socket, ack, packet } => {
-                let mut attachments = Vec::new();
-                io.reply_to(socket, ack, packet.arguments(&mut attachments)?);
-            }
+            FromBackend::Ack { socket, ack, packet } => self.answer(io, id, socket, ack, &packet)?,
             FromBackend::Broadcast { flags, selector, request, timeout_ms, packet } => {
                 let mut attachments = Vec::new();
                 let (name, args) = packet.event(&mut attachments)?;
@@ -287,6 +284,25 @@ impl Backends {
             io.expect_let_in(socket.shard);
         }
         self.tell(io, socket.shard, Message::Said(id, socket, said));
+    }
+
+    /// Answers an event, if the socket is the backend's own: another one may have answered it already.
+    fn answer(
+        &mut self,
+        io: &mut Io<'_>,
+        id: LinkId,
+        socket: SocketKey,
+        ack: u64,
+        packet: &wire::Packet<'_>,
+    ) -> Result<(), Refusal> {
+        let mut attachments = Vec::new();
+        let args = packet.arguments(&mut attachments)?;
+        if socket.shard != self.here {
+            self.pass_on(io, id, socket, Said::Answer { ack, args: args.into_owned() });
+        } else if self.is_served_by(socket, id) {
+            io.reply_to(socket, ack, args);
+        }
+        Ok(())
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are the fields of one frame")]

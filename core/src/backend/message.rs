@@ -67,6 +67,11 @@ pub(super) enum Said {
     Reject(Rejection),
     Decline,
     Released,
+    /// The answer to one of its events.
+    Answer {
+        ack: u64,
+        args: Args,
+    },
 }
 
 /// An event, and how its answer is wanted.

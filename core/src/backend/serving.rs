@@ -97,20 +97,24 @@ impl Backends {
 
     // What the backend says about a socket.
 
+    /// Whether a link has been asked to take a socket of this shard, and has not let it go.
+    pub(super) fn is_served_by(&self, socket: SocketKey, link: LinkId) -> bool {
+        let served_by = self.sockets.get(socket).and_then(|served| served.stage.link());
+        served_by.is_some() && served_by == self.links.find(link)
+    }
+
     /// Does what a backend says, if the socket is its own.
     pub(super) fn said(&mut self, io: &mut Io<'_>, from: LinkId, socket: SocketKey, said: Said) {
-        let Some(link) = self.links.find(from) else { return };
-        let Some(served) = self.sockets.get_mut(socket) else { return };
-        if served.stage.link() != Some(link) {
-            return;
-        }
-        match (said, served.stage) {
+        let Some(link) = self.links.find(from).filter(|_| self.is_served_by(socket, from)) else { return };
+        let Some(stage) = self.sockets.get(socket).map(|served| served.stage) else { return };
+        match (said, stage) {
             (Said::Accept, Stage::Offered(_) | Stage::Leaving(_)) => self.accepted(io, socket, link),
             (Said::Reject(rejection), Stage::Offered(_) | Stage::Leaving(_)) => {
                 self.rejected(io, socket, &rejection);
             }
             (Said::Decline, Stage::Offered(_)) => self.declined(io, socket, from),
             (Said::Released, Stage::Leaving(_)) => self.released(io, socket, link),
+            (Said::Answer { ack, args }, _) => io.reply_to(socket, ack, args.as_ref()),
             // An answer that has been given before.
             (Said::Accept | Said::Reject(_) | Said::Decline | Said::Released, _) => {}
         }

@@ -34,3 +34,22 @@ fn an_emit_with_an_ack_reaches_the_socket_of_another_backend() {
         assert!(owner.hear().is_empty());
     }
 }
+
+#[test]
+fn only_the_backend_of_a_socket_answers_its_events() {
+    for shard in [0, 1] {
+        let gate = Gate::new(2);
+        let (owner, other) = (gate.serving(&["/"]), gate.serving_on(1, &["/other"]));
+        let client = gate.joined_on(shard, &owner);
+        client.send(r#"425["ask"]"#);
+        let answer = |json| FromBackend::Ack {
+            socket: gate.socket(0),
+            ack: 5,
+            packet: Packet::from_arguments(ArgsRef::trusted(json, &[])),
+        };
+        other.say(&answer("\"wrong\""));
+        assert_eq!(client.take(), [""; 0]);
+        owner.say(&answer("\"right\""));
+        assert_eq!(client.take(), [r#"435["right"]"#]);
+    }
+}
