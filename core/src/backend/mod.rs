@@ -18,6 +18,7 @@
 //! | `outbound` | one shard's way to one backend: batch, credit, what may have to be sent again |
 //! | `sockets` | who serves a socket, and what is held for it |
 //! | `serving` | sockets come, say something, and go |
+//! | `sending` | what is said to backends, now or when there is credit |
 //! | `changing` | links come, want to go, and go |
 //! | `home` | a link's stream: hello, frames, credit |
 //! | `requests` | questions of backends, and their answers |
@@ -30,6 +31,7 @@ mod home;
 mod message;
 mod outbound;
 mod requests;
+mod sending;
 mod serving;
 mod sockets;
 pub mod wire;
