@@ -67,6 +67,7 @@ impl Backends {
     fn link_gone(&mut self, io: &mut Io<'_>, id: LinkId) {
         let now = io.now();
         let Some((key, mut link)) = self.links.remove(id, now, now + self.options.hold) else { return };
+        self.held_bytes -= link.out.stalled_bytes();
         self.take_back(link.out.salvage(), key);
         for socket in self.sockets.of_link(key, self.here) {
             let Some(served) = self.sockets.get_mut(socket) else { continue };

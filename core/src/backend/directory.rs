@@ -218,8 +218,6 @@ impl Directory {
 
 /// This shard's share of what a link may be behind, in bytes.
 pub(super) fn share(options: &BackendOptions, hello_window: u32, shards: u16) -> i64 {
-    /// Below this a link would wait for credit more than it works.
-    const LEAST: u32 = 4 * 1024;
     let window = hello_window.min(options.window);
-    i64::from((window / u32::from(shards.max(1))).max(LEAST.min(window)))
+    i64::from((window / u32::from(shards.max(1))).max(window.min(1)))
 }

@@ -1,6 +1,7 @@
 //! What one shard has to say to one backend: the batch of this turn, the credit for it, and what waits for credit.
 
 use super::encoded;
+use super::sockets::Held;
 use super::wire::{self, ToBackend};
 use crate::shard::app::SocketKey;
 use std::collections::VecDeque;
@@ -14,7 +15,7 @@ pub(super) enum Stalled {
     /// What is held for a socket. If the socket has gone meanwhile, nothing.
     Socket(SocketKey),
     /// Whole frames that belong to no socket (any more).
-    Frames(Vec<u8>),
+    Frames(Held),
 }
 
 /// A counted frame that was sent, and that the backend has not given credit for.
@@ -35,7 +36,9 @@ pub(super) struct Outbound {
     credit: i64,
     /// Whether [`Self::take_batch`] is waited for.
     is_dirty: bool,
-    pub(super) stalled: VecDeque<Stalled>,
+    stalled: VecDeque<Stalled>,
+    /// Bytes of the frames among it.
+    stalled_bytes: usize,
     /// Empty unless events are kept until they are processed.
     unprocessed: VecDeque<Unprocessed>,
     /// How many of those have left this shard.
@@ -53,6 +56,7 @@ impl Outbound {
             credit,
             is_dirty: false,
             stalled: VecDeque::new(),
+            stalled_bytes: 0,
             unprocessed: VecDeque::new(),
             kept_sent: 0,
             keeps_events,
@@ -64,14 +68,47 @@ impl Outbound {
         self.credit > 0 && self.stalled.is_empty()
     }
 
-    /// Whether something that waits could be sent now.
-    pub(super) fn can_resume(&self) -> bool {
-        self.credit > 0 && !self.stalled.is_empty()
+    /// Has something wait for credit, behind everything else that does.
+    pub(super) fn stall(&mut self, stalled: Stalled) {
+        if let Stalled::Frames(frames) = &stalled {
+            self.stalled_bytes += frames.len();
+        }
+        self.stalled.push_back(stalled);
     }
 
-    /// Whether [`Self::resume`]d frames may go on.
-    pub(super) fn is_in_credit(&self) -> bool {
-        self.credit > 0
+    /// Has something wait on that was the next.
+    pub(super) fn unstall(&mut self, stalled: Stalled) {
+        if let Stalled::Frames(frames) = &stalled {
+            self.stalled_bytes += frames.len();
+        }
+        self.stalled.push_front(stalled);
+    }
+
+    /// What has waited longest, if there is credit for at least some of it.
+    pub(super) fn next_stalled(&mut self) -> Option<Stalled> {
+        let stalled = if self.credit > 0 { self.stalled.pop_front() } else { None };
+        if let Some(Stalled::Frames(frames)) = &stalled {
+            self.stalled_bytes -= frames.len();
+        }
+        stalled
+    }
+
+    /// Bytes of whole frames that wait for credit.
+    pub(super) fn stalled_bytes(&self) -> usize {
+        self.stalled_bytes
+    }
+
+    /// Adds frames that were held, each while there is credit. Returns their bytes.
+    pub(super) fn write_held(&mut self, held: &mut Held, kept_for: Option<SocketKey>) -> usize {
+        let before = held.len();
+        while self.credit > 0
+            && let Some(frame) = held.first()
+        {
+            let bytes = frame.len();
+            self.write_encoded(frame, kept_for);
+            held.pop(bytes);
+        }
+        before - held.len()
     }
 
     /// Whether the batch has become worth flushing with this; true once a batch.
@@ -92,7 +129,7 @@ impl Outbound {
     }
 
     /// Adds a frame that was encoded before.
-    pub(super) fn write_encoded(&mut self, frame: &[u8], kept_for: Option<SocketKey>) {
+    fn write_encoded(&mut self, frame: &[u8], kept_for: Option<SocketKey>) {
         let start = self.batch.len();
         self.batch.extend_from_slice(frame);
         self.written(start, kept_for);

@@ -39,62 +39,61 @@ impl Backends {
             && let Some(link) = self.links.get_mut(key)
         {
             served.is_stalled = true;
-            link.out.stalled.push_back(Stalled::Socket(socket));
+            link.out.stall(Stalled::Socket(socket));
         }
     }
 
     /// Sends frames that are not (or no longer) tied to a socket, now or in their turn.
     pub(super) fn send_frames(&mut self, io: &mut Io<'_>, key: Key, frames: Vec<u8>) {
         let Some(link) = self.links.get_mut(key) else { return };
-        if link.out.has_credit() {
-            encoded::split(&frames).for_each(|frame| link.out.write_encoded(frame, None));
-            self.mark_dirty(io, key);
-        } else {
-            link.out.stalled.push_back(Stalled::Frames(frames));
+        self.held_bytes += frames.len();
+        link.out.stall(Stalled::Frames(frames.into()));
+        self.send_stalled(io, key);
+    }
+
+    /// Sends what waits for credit, and offers sockets that do, as far as there is some.
+    pub(super) fn resume(&mut self, io: &mut Io<'_>, key: Key) {
+        self.send_stalled(io, key);
+        if self.is_starved {
+            self.find_backends(io);
         }
     }
 
     /// Sends what waits for credit, as far as there is some.
-    pub(super) fn resume(&mut self, io: &mut Io<'_>, key: Key) {
-        let Self { links, sockets, held_bytes, .. } = self;
-        let Some(link) = links.get_mut(key) else { return };
-        let mut sent = false;
-        while link.out.can_resume()
-            && let Some(stalled) = link.out.stalled.pop_front()
+    fn send_stalled(&mut self, io: &mut Io<'_>, key: Key) {
+        let mut sent = 0;
+        while let Some(link) = self.links.get_mut(key)
+            && let Some(stalled) = link.out.next_stalled()
         {
-            sent = true;
-            let socket = match stalled {
-                Stalled::Frames(frames) => {
-                    encoded::split(&frames).for_each(|frame| link.out.write_encoded(frame, None));
-                    continue;
+            sent += match stalled {
+                Stalled::Frames(mut frames) => {
+                    let bytes = link.out.write_held(&mut frames, None);
+                    if !frames.is_empty() {
+                        link.out.unstall(Stalled::Frames(frames));
+                    }
+                    bytes
                 }
-                Stalled::Socket(socket) => socket,
+                Stalled::Socket(socket) => self.send_held(io, key, socket),
             };
-            let Some(served) = sockets.get_mut(socket).filter(|served| served.stage == Stage::Owned(key))
-            else {
-                continue;
-            };
-            while link.out.is_in_credit()
-                && let Some(frame) = served.held.first()
-            {
-                let bytes = frame.len();
-                link.out.write_encoded(frame, served.is_kept.then_some(socket));
-                served.held.pop(bytes);
-                *held_bytes -= bytes;
-            }
-            served.is_stalled = !served.held.is_empty();
-            if served.is_stalled {
-                link.out.stalled.push_back(Stalled::Socket(socket));
-            } else if std::mem::replace(&mut served.holds_input, false) {
-                io.release_input(socket);
-            }
         }
-        if sent {
+        self.held_bytes -= sent;
+        if sent > 0 {
             self.mark_dirty(io, key);
         }
-        if self.is_starved {
-            self.find_backends(io);
+    }
+
+    /// Sends what is held for a socket, whose turn it is. Returns the bytes.
+    fn send_held(&mut self, io: &mut Io<'_>, key: Key, socket: SocketKey) -> usize {
+        let served = self.sockets.get_mut(socket).filter(|served| served.stage == Stage::Owned(key));
+        let (Some(served), Some(link)) = (served, self.links.get_mut(key)) else { return 0 };
+        let sent = link.out.write_held(&mut served.held, served.is_kept.then_some(socket));
+        served.is_stalled = !served.held.is_empty();
+        if served.is_stalled {
+            link.out.stall(Stalled::Socket(socket));
+        } else if std::mem::take(&mut served.holds_input) {
+            io.release_input(socket);
         }
+        sent
     }
 
     /// Has a link's batch flushed at the end of the turn.

@@ -69,6 +69,12 @@ pub(super) struct Held {
     start: usize,
 }
 
+impl From<Vec<u8>> for Held {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, start: 0 }
+    }
+}
+
 impl Held {
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()

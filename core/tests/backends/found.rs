@@ -3,6 +3,7 @@
 use crate::gate::{Gate, broadcast, emit, to};
 use crate::support::websocket::WebSocket;
 use tidegate_core::backend::wire::{FromBackend, List, Packet};
+use std::time::Duration;
 use tidegate_core::socket_io::ArgsRef;
 
 #[test]
@@ -52,4 +53,51 @@ fn only_the_backend_of_a_socket_answers_its_events() {
         owner.say(&answer("\"right\""));
         assert_eq!(client.take(), [r#"435["right"]"#]);
     }
+}
+
+#[test]
+fn what_waits_for_credit_is_sent_one_frame_at_a_time() {
+    let gate = Gate::new(1);
+    let link = gate.starved("/");
+    let client = gate.joined(&link);
+    client.send_all(&[r#"42["a"]"#, r#"42["b"]"#, r#"42["c"]"#]);
+    assert_eq!(link.hear(), [""; 0], "the window is used up");
+    client.conn.reset();
+    for expected in [r##"event #0 ["a"]"##, r##"event #0 ["b"]"##, r##"event #0 ["c"]"##, "gone #0 transport close"] {
+        link.pay();
+        assert_eq!(link.hear(), [expected]);
+    }
+}
+
+#[test]
+fn the_shares_of_all_shards_are_not_more_than_the_window() {
+    let gate = Gate::new(8);
+    let link = gate.greeted(0, 80);
+    link.serve(&["/"]);
+    let clients: Vec<WebSocket> = (0..8)
+        .flat_map(|shard| [shard; 4])
+        .map(|shard| {
+            let client = WebSocket::open_on(&gate.server, shard);
+            client.send("40");
+            client
+        })
+        .collect();
+    let heard = link.hear();
+    let connects = heard.iter().filter(|line| line.starts_with("connect")).count();
+    assert_eq!(connects, 8, "one beyond each share: {heard:?}");
+    drop(clients);
+}
+
+#[test]
+fn what_is_held_for_sockets_that_have_gone_is_counted() {
+    let gate = Gate::new(1);
+    let link = gate.starved("/");
+    let client = gate.joined(&link);
+    client.send(r#"42["a"]"#);
+    let held = gate.server.stats().backend.held_bytes;
+    assert!(held > 0);
+    client.conn.reset();
+    assert!(gate.server.stats().backend.held_bytes > held, "and DISCONNECTED behind it");
+    link.conn.reset();
+    assert_eq!(gate.server.stats().backend.held_bytes, 0);
 }

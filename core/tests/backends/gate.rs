@@ -3,11 +3,11 @@
 use crate::support::http::mask;
 use crate::support::websocket::WebSocket;
 use crate::support::{Conn, Server};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tidegate_core::backend::Backends;
 use tidegate_core::backend::wire::{
-    EmitFlags, Frames, FromBackend, Hello, List, Packet, Selector, ToBackend, frame_counts,
+    EmitFlags, Frames, FromBackend, Hello, List, Packet, Selector, ToBackend,
 };
 use tidegate_core::options::{BackendOptions, Options};
 use tidegate_core::shard::app::{SessionKey, SocketKey};
@@ -50,7 +50,7 @@ impl Gate {
 
     /// A backend connects to a shard, and says nothing.
     pub(crate) fn dial(&self, shard: u16) -> Link {
-        Link { conn: self.server.open_port(shard), known: Rc::clone(&self.known) }
+        Link { conn: self.server.open_port(shard), known: Rc::clone(&self.known), handled: Cell::new(0) }
     }
 
     /// A backend that has said hello, and heard WELCOME.
@@ -70,6 +70,14 @@ impl Gate {
     pub(crate) fn serving_on(&self, shard: u16, names: &[&str]) -> Link {
         let link = self.greeted(shard, WINDOW);
         link.serve(names);
+        link.hear();
+        link
+    }
+
+    /// A backend of shard 0 that takes one frame, and then none until it pays.
+    pub(crate) fn starved(&self, name: &str) -> Link {
+        let link = self.greeted(0, 1);
+        link.serve(&[name]);
         link.hear();
         link
     }
@@ -113,9 +121,16 @@ impl Gate {
 pub(crate) struct Link {
     pub(crate) conn: Conn,
     known: Rc<RefCell<Known>>,
+    /// Bytes that were heard, and not paid for.
+    handled: Cell<u32>,
 }
 
 impl Link {
+    /// Gives credit for what was heard.
+    pub(crate) fn pay(&self) {
+        self.say(&FromBackend::Credit(self.handled.take()));
+    }
+
     pub(crate) fn say(&self, frame: &FromBackend<'_>) {
         self.say_all(&[*frame]);
     }
@@ -141,11 +156,11 @@ impl Link {
 
     /// Takes the frames that have come, in words, but for TICK.
     pub(crate) fn hear(&self) -> Vec<String> {
-        self.hear_costs().into_iter().map(|(line, _)| line).filter(|line| line != "tick").collect()
+        self.hear_all().into_iter().filter(|line| line != "tick").collect()
     }
 
-    /// Takes the frames that have come, TICK and all, each with the credit that it costs.
-    pub(crate) fn hear_costs(&self) -> Vec<(String, u32)> {
+    /// Takes the frames that have come, TICK and all.
+    pub(crate) fn hear_all(&self) -> Vec<String> {
         let bytes = self.conn.take();
         let mut frames = Frames::new(u32::MAX);
         let mut rest = bytes.as_slice();
@@ -154,8 +169,8 @@ impl Link {
         while let Some(frame) = frames.next(&mut rest).unwrap() {
             used += frame.byte_count();
             let decoded = ToBackend::decode(frame.kind(), frame.body()).unwrap();
-            let cost = if frame_counts(frame.kind()) { frame.byte_count() as u32 } else { 0 };
-            lines.push((self.show(&decoded), cost));
+            self.handled.update(|handled| handled + frame.cost() as u32);
+            lines.push(self.show(&decoded));
         }
         self.conn.put_back(&bytes[used..]);
         lines
