@@ -71,10 +71,11 @@ impl Backends {
         self.take_back(link.out.salvage(), key);
         for socket in self.sockets.of_link(key, self.here) {
             let Some(served) = self.sockets.get_mut(socket) else { continue };
-            let before = served.held.len();
             // Answers to the one that has gone.
-            served.held.retain(|frame| encoded::event_socket(frame).is_some());
-            self.held_bytes -= before - served.held.len();
+            self.held_bytes -= served.held.take_answers().len();
+            if served.ends_hold() {
+                io.release_input(socket);
+            }
             let patience = if served.is_joined { self.options.hold } else { self.connect_timeout };
             self.wait(io, socket, now + patience);
         }

@@ -90,7 +90,7 @@ impl Backends {
         served.is_stalled = !served.held.is_empty();
         if served.is_stalled {
             link.out.stall(Stalled::Socket(socket));
-        } else if std::mem::take(&mut served.holds_input) {
+        } else if served.ends_hold() {
             io.release_input(socket);
         }
         sent

@@ -1,6 +1,7 @@
 //! The sockets of one shard, as the link sees them: who serves each, and what is held for it.
 
 use super::directory::LinkId;
+use super::encoded;
 use crate::arena::Key;
 use crate::shard::app::{SessionKey, SocketKey};
 use crate::time::Instant;
@@ -47,6 +48,11 @@ pub(super) struct Served {
 }
 
 impl Served {
+    /// Whether its client is to be read again, because nothing is held any more.
+    pub(super) fn ends_hold(&mut self) -> bool {
+        self.held.is_empty() && std::mem::take(&mut self.holds_input)
+    }
+
     pub(super) fn new(session: SessionKey, stage: Stage) -> Self {
         Self {
             session,
@@ -94,7 +100,7 @@ impl Held {
 
     /// The first frame.
     pub(super) fn first(&self) -> Option<&[u8]> {
-        super::encoded::split(&self.bytes[self.start..]).next()
+        encoded::split(&self.bytes[self.start..]).next()
     }
 
     /// Forgets the first frame, of so many bytes.
@@ -118,10 +124,15 @@ impl Held {
         bytes
     }
 
-    /// Keeps only frames that `wanted` says yes to.
-    pub(super) fn retain(&mut self, wanted: impl Fn(&[u8]) -> bool) {
-        let kept = super::encoded::split(&self.bytes[self.start..]).filter(|frame| wanted(frame));
-        *self = Self { bytes: kept.flatten().copied().collect(), start: 0 };
+    /// Takes what the next backend has no use for: everything but events, which is answers to this one.
+    pub(super) fn take_answers(&mut self) -> Vec<u8> {
+        let (mut answers, mut events) = (Vec::new(), Vec::new());
+        for frame in encoded::split(&self.bytes[self.start..]) {
+            let kind = if encoded::event_socket(frame).is_some() { &mut events } else { &mut answers };
+            kind.extend_from_slice(frame);
+        }
+        *self = Self::from(events);
+        answers
     }
 }
 

@@ -101,3 +101,19 @@ fn what_is_held_for_sockets_that_have_gone_is_counted() {
     link.conn.reset();
     assert_eq!(gate.server.stats().backend.held_bytes, 0);
 }
+
+#[test]
+fn answers_that_wait_for_a_backend_that_dies_do_not_hold_the_client_for_ever() {
+    let gate = Gate::with(1, |_, backend| backend.hold_bytes_per_socket = 40);
+    let link = gate.starved("/");
+    let client = gate.joined(&link);
+    link.say(&emit(gate.socket(0), "\"ask\"", Some((1, 0))));
+    client.send(r#"430["an answer that is rather long"]"#);
+    client.send(r#"42["a"]"#);
+    assert_eq!(link.hear(), [""; 0]);
+    link.conn.reset();
+    let next = gate.serving(&["/"]);
+    next.accept(gate.socket(0));
+    client.send(r#"42["b"]"#);
+    assert_eq!(next.hear(), [r##"event #0 ["a"]"##, r##"event #0 ["b"]"##]);
+}
