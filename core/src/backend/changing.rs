@@ -50,15 +50,21 @@ impl Backends {
     /// A link wants to go: its sockets are handed over.
     fn link_drains(&mut self, io: &mut Io<'_>, key: Key) {
         let Some(link) = self.links.get_mut(key) else { return };
-        link.standing = Standing::Draining;
+        if std::mem::replace(&mut link.standing, Standing::Draining) == Standing::Draining {
+            return;
+        }
         for socket in self.sockets.of_link(key, self.here) {
             let Some(served) = self.sockets.get_mut(socket) else { continue };
-            // What is held goes to the next one.
             served.stage = Stage::Leaving(key);
             served.is_stalled = false;
-            let mut frame = Vec::new();
-            encoded::append(&ToBackend::Handover(socket), &mut frame);
-            self.send_frames(io, key, frame);
+            // Events that are held go to the next one; what it has asked for itself is for nobody else.
+            let mut frames = served.held.take_answers();
+            self.held_bytes -= frames.len();
+            if served.ends_hold() {
+                io.release_input(socket);
+            }
+            encoded::append(&ToBackend::Handover(socket), &mut frames);
+            self.send_frames(io, key, frames);
         }
         self.report_released(io, key);
     }

@@ -117,3 +117,36 @@ fn answers_that_wait_for_a_backend_that_dies_do_not_hold_the_client_for_ever() {
     client.send(r#"42["b"]"#);
     assert_eq!(next.hear(), [r##"event #0 ["a"]"##, r##"event #0 ["b"]"##]);
 }
+
+#[test]
+fn answers_that_wait_go_to_the_backend_that_asked_also_when_it_leaves() {
+    let gate = Gate::new(1);
+    let link = gate.starved("/");
+    let client = gate.joined(&link);
+    let next = gate.serving(&["/"]);
+    link.say(&emit(gate.socket(0), "\"ask\"", Some((3, 0))));
+    client.send_all(&[r#"42["a"]"#, r#"430["yes"]"#]);
+    assert_eq!(link.hear(), ["peers 2"], "without credit, both wait");
+    link.say(&FromBackend::Drain);
+    assert_eq!(link.hear(), ["peers 1"]);
+    for expected in [r##"ack #0 3 ["yes"]"##, "handover #0"] {
+        link.pay();
+        assert_eq!(link.hear(), [expected]);
+    }
+    link.say(&FromBackend::Released(gate.socket(0)));
+    assert_eq!(link.hear(), ["drained"]);
+    next.accept(gate.socket(0));
+    assert_eq!(
+        next.hear(),
+        ["peers 1", "connect #0 session 0 websocket / adopted [] -", r##"event #0 ["a"]"##]
+    );
+}
+
+#[test]
+fn drain_that_is_said_twice_is_heard_once() {
+    let gate = Gate::new(1);
+    let link = gate.serving(&["/"]);
+    let _client = gate.joined(&link);
+    link.say_all(&[FromBackend::Drain, FromBackend::Drain]);
+    assert_eq!(link.hear(), ["handover #0", "peers 0"]);
+}
