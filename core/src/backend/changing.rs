@@ -53,6 +53,7 @@ impl Backends {
         if std::mem::replace(&mut link.standing, Standing::Draining) == Standing::Draining {
             return;
         }
+        link.out.forget_stalled_sockets();
         for socket in self.sockets.of_link(key, self.here) {
             let Some(served) = self.sockets.get_mut(socket) else { continue };
             served.stage = Stage::Leaving(key);
@@ -111,10 +112,11 @@ impl Backends {
         }
     }
 
-    /// Tells a leaving link's home when this shard has none of its sockets any more.
+    /// Tells a leaving link's home when this shard has none of its sockets any more, nor anything to say to it.
     pub(super) fn report_released(&mut self, io: &mut Io<'_>, key: Key) {
         let Some(link) = self.links.get_mut(key) else { return };
-        if link.standing != Standing::Draining || link.sockets > 0 || link.is_released {
+        let is_done = link.sockets == 0 && !link.out.has_stalled();
+        if link.standing != Standing::Draining || !is_done || link.is_released {
             return;
         }
         link.is_released = true;

@@ -93,6 +93,16 @@ impl Outbound {
         stalled
     }
 
+    /// Sockets have nothing more to say to it.
+    pub(super) fn forget_stalled_sockets(&mut self) {
+        self.stalled.retain(|stalled| matches!(stalled, Stalled::Frames(_)));
+    }
+
+    /// Whether something waits for credit.
+    pub(super) fn has_stalled(&self) -> bool {
+        !self.stalled.is_empty()
+    }
+
     /// Bytes of whole frames that wait for credit.
     pub(super) fn stalled_bytes(&self) -> usize {
         self.stalled_bytes

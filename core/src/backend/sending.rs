@@ -80,6 +80,7 @@ impl Backends {
         if sent > 0 {
             self.mark_dirty(io, key);
         }
+        self.report_released(io, key);
     }
 
     /// Sends what is held for a socket, whose turn it is. Returns the bytes.

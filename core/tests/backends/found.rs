@@ -150,3 +150,18 @@ fn drain_that_is_said_twice_is_heard_once() {
     link.say_all(&[FromBackend::Drain, FromBackend::Drain]);
     assert_eq!(link.hear(), ["handover #0", "peers 0"]);
 }
+
+#[test]
+fn a_backend_that_leaves_is_not_dismissed_before_it_has_heard_everything() {
+    let gate = Gate::new(1);
+    let link = gate.starved("/");
+    let client = gate.joined(&link);
+    client.send(r#"42["a"]"#);
+    client.conn.reset();
+    link.say(&FromBackend::Drain);
+    assert_eq!(link.hear(), ["peers 0"]);
+    link.pay();
+    assert_eq!(link.hear(), [r##"event #0 ["a"]"##]);
+    link.pay();
+    assert_eq!(link.hear(), ["gone #0 transport close", "drained"]);
+}
