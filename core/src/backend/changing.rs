@@ -38,7 +38,11 @@ impl Backends {
                 self.links.serve(key, dynamic, &names);
                 self.find_backends(io);
             }
-            News::Withdraws(names) => self.links.withdraw(key, &names),
+            News::Withdraws(names) => {
+                self.links.withdraw(key, &names);
+                // Who waits for it may have nobody to wait for.
+                self.find_backends(io);
+            }
             News::Drains => self.link_drains(io, key),
             News::Gone => self.link_gone(io, id),
         }

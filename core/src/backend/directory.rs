@@ -53,7 +53,12 @@ pub(super) struct Link {
 impl Link {
     /// Whether it may be asked about a namespace.
     pub(super) fn serves(&self, namespace: &str) -> bool {
-        self.standing == Standing::Ready && (self.dynamic || self.names.contains(namespace))
+        self.standing == Standing::Ready && self.decides(namespace)
+    }
+
+    /// Whether a namespace is its business, now or until it leaves.
+    fn decides(&self, namespace: &str) -> bool {
+        self.dynamic || self.names.contains(namespace)
     }
 
     /// Whether it has named a namespace.
@@ -95,11 +100,13 @@ pub(super) struct Directory {
     by_id: HashMap<LinkId, Key>,
     /// Namespaces whose last backend has gone, and until when another one may be expected.
     missed: HashMap<Name, Instant>,
+    /// Until when one may be expected that decides about all the others.
+    missed_dynamic: Option<Instant>,
 }
 
 impl Directory {
     pub(super) fn new(here: ShardIndex) -> Self {
-        Self { here, links: Arena::default(), by_id: HashMap::new(), missed: HashMap::new() }
+        Self { here, links: Arena::default(), by_id: HashMap::new(), missed: HashMap::new(), missed_dynamic: None }
     }
 
     pub(super) fn add(&mut self, id: LinkId, load: Load, out: Outbound) -> Key {
@@ -126,6 +133,9 @@ impl Directory {
         self.missed.retain(|_, expected| *expected > now);
         if link.standing != Standing::Greeted {
             self.missed.extend(link.names.iter().map(|name| (Arc::clone(name), until)));
+            if link.dynamic {
+                self.missed_dynamic = Some(until);
+            }
         }
         Some((key, link))
     }
@@ -212,7 +222,11 @@ impl Directory {
 
     /// Whether somebody may be about to come who serves a namespace that nobody does.
     fn is_expected(&self, now: Instant, namespace: &str) -> bool {
-        self.ready().next().is_none() || self.missed.get(namespace).is_some_and(|until| *until > now)
+        let missed = self.missed.get(namespace).max(self.missed_dynamic.as_ref());
+        let is_leaving = |link: &Link| link.standing == Standing::Draining && link.decides(namespace);
+        self.ready().next().is_none()
+            || missed.is_some_and(|until| *until > now)
+            || self.links.iter().any(|(_, link)| is_leaving(link))
     }
 }
 

@@ -165,3 +165,24 @@ fn a_backend_that_leaves_is_not_dismissed_before_it_has_heard_everything() {
     link.pay();
     assert_eq!(link.hear(), ["gone #0 transport close", "drained"]);
 }
+
+#[test]
+fn a_namespace_whose_only_backend_leaves_is_waited_for() {
+    for is_dynamic in [false, true] {
+        let gate = Gate::new(1);
+        let _other = gate.serving(&["/other"]);
+        let link = gate.greeted(0, 1 << 20);
+        let names: &[&str] = if is_dynamic { &[] } else { &["/"] };
+        link.say(&FromBackend::Serve { dynamic: is_dynamic, namespaces: List::from(names) });
+        link.say(&FromBackend::Drain);
+        let client = WebSocket::open(&gate.server);
+        assert_eq!(client.say("40"), [""; 0], "while it leaves");
+        link.conn.finish();
+        let late = WebSocket::open(&gate.server);
+        assert_eq!(late.say("40"), [""; 0], "when it has left");
+        let next = gate.serving(&["/"]);
+        next.say_all(&[FromBackend::Accept(gate.socket(0)), FromBackend::Accept(gate.socket(1))]);
+        assert_eq!(client.take(), [r#"40{"sid":"~"}"#]);
+        assert_eq!(late.take(), [r#"40{"sid":"~"}"#]);
+    }
+}
