@@ -435,7 +435,7 @@ impl Backends {
             sockets_waiting: self.connects_waiting as u64,
             sockets_orphaned: (self.waits.len() - self.connects_waiting) as u64,
             held_bytes: self.held_bytes as u64,
-            questions: (self.asks.len() + self.replies.len()) as u64,
+            questions: self.asks.len() as u64,
             ..self.stats.clone()
         }
     }

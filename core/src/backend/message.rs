@@ -43,6 +43,8 @@ pub(super) enum Message {
 pub(super) struct Asker {
     pub(super) shard: ShardIndex,
     pub(super) question: Key,
+    /// How long it waits.
+    pub(super) timeout: Duration,
 }
 
 /// What happens to a link.

@@ -53,7 +53,7 @@ use crate::time::Instant;
 use directory::Directory;
 use home::Homes;
 use message::Message;
-use requests::{Ask, ServerReply};
+use requests::Ask;
 use sockets::Sockets;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -85,7 +85,6 @@ pub struct Backends {
     /// Links with something in their batch.
     dirty: Vec<Key>,
     asks: Arena<Ask>,
-    replies: Arena<ServerReply>,
     stats: BackendStats,
 }
 
@@ -107,7 +106,6 @@ impl Backends {
             held_bytes: 0,
             dirty: Vec::new(),
             asks: Arena::default(),
-            replies: Arena::default(),
             stats: BackendStats::default(),
         }
     }

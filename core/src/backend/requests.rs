@@ -33,13 +33,18 @@ pub(super) enum Ask {
     Fetch { link: LinkId, request: u64 },
     /// An event for other backends.
     Backends(ServerAsk),
+    /// An event of another backend, which this one owes an answer.
+    Backend { link: LinkId, asker: Asker },
 }
 
 impl Ask {
     fn link(&self) -> Option<LinkId> {
         match self {
             Self::Hello(_) => None,
-            Self::Client { link, .. } | Self::Clients { link, .. } | Self::Fetch { link, .. } => Some(*link),
+            Self::Client { link, .. }
+            | Self::Clients { link, .. }
+            | Self::Fetch { link, .. }
+            | Self::Backend { link, .. } => Some(*link),
             Self::Backends(ask) => Some(ask.link),
         }
     }
@@ -55,13 +60,6 @@ pub(super) struct ServerAsk {
     answers: Vec<Box<str>>,
 }
 
-/// An answer that a backend of this shard owes to another.
-#[derive(Debug)]
-pub(super) struct ServerReply {
-    link: LinkId,
-    asker: Asker,
-}
-
 /// The name of a question outside.
 pub(super) fn ticket(ask: Key) -> Ticket {
     Ticket(ask.to_u64())
@@ -75,16 +73,10 @@ impl Backends {
 
     /// A link has gone: nobody waits for the answers to its questions, and it answers none.
     pub(super) fn forget_asks(&mut self, io: &mut Io<'_>, id: LinkId) {
-        for key in self.asks.keys() {
-            if self.asks.get(key).is_some_and(|ask| ask.link() == Some(id)) {
-                self.asks.remove(key);
-            }
-        }
-        for key in self.replies.keys() {
-            if self.replies.get(key).is_some_and(|reply| reply.link == id)
-                && let Some(reply) = self.replies.remove(key)
-            {
-                self.tell(io, reply.asker.shard, Message::ServerAnswer(reply.asker.question, None));
+        let its_own = self.asks.iter().filter(|(_, ask)| ask.link() == Some(id));
+        for key in its_own.map(|(key, _)| key).collect::<Vec<_>>() {
+            if let Some(Ask::Backend { asker, .. }) = self.asks.remove(key) {
+                self.tell(io, asker.shard, Message::ServerAnswer(asker.question, None));
             }
         }
     }
@@ -98,6 +90,8 @@ impl Backends {
                 self.hello_timed_out(io, port);
             }
             Some(Ask::Backends(_)) => self.finish_server_ask(io, key),
+            // Who has asked has a clock of its own.
+            Some(Ask::Backend { .. }) => drop(self.asks.remove(key)),
             Some(Ask::Client { .. } | Ask::Clients { .. } | Ask::Fetch { .. }) | None => {}
         }
     }
@@ -188,9 +182,11 @@ impl Backends {
         let others = self.links.ready().filter(|other| other.id != link && other.names(namespace));
         let others: Vec<LinkId> = others.map(|other| other.id).collect();
         let count = u32::try_from(others.len()).unwrap_or(u32::MAX);
+        let timeout =
+            if timeout_ms == 0 { SERVER_TIMEOUT } else { Duration::from_millis(timeout_ms.into()) };
         let asker = (request != 0).then(|| {
             let ask = ServerAsk { link, request, asked: count, missing: count, answers: Vec::new() };
-            Asker { shard: self.here, question: self.asks.insert(Ask::Backends(ask)) }
+            Asker { shard: self.here, question: self.asks.insert(Ask::Backends(ask)), timeout }
         });
         for other in others {
             let namespace: Name = namespace.into();
@@ -201,11 +197,7 @@ impl Backends {
         if count == 0 {
             return self.finish_server_ask(io, question);
         }
-        let timeout = Some(timeout_ms).filter(|millis| *millis > 0);
-        io.wake_after(
-            timeout.map_or(SERVER_TIMEOUT, |millis| Duration::from_millis(millis.into())),
-            ticket(question),
-        );
+        io.wake_after(timeout, ticket(question));
     }
 
     /// An event of another backend, for one that is at home here.
@@ -224,7 +216,11 @@ impl Backends {
             return;
         };
         // A token is never zero: that says that no answer is wanted.
-        let token = asker.map_or(0, |asker| self.replies.insert(ServerReply { link, asker }).to_u64() + 1);
+        let token = asker.map_or(0, |asker| {
+            let reply = self.ask(Ask::Backend { link, asker });
+            io.wake_after(asker.timeout, reply);
+            reply.0 + 1
+        });
         let mut frame = Vec::new();
         encoded::append(&ToBackend::ServerEvent { token, namespace, json }, &mut frame);
         self.send_frames(io, key, frame);
@@ -233,11 +229,11 @@ impl Backends {
     /// A backend of this shard answers another.
     pub(super) fn server_reply(&mut self, io: &mut Io<'_>, link: LinkId, token: u64, json: &str) {
         let Some(key) = token.checked_sub(1).map(Key::from_u64) else { return };
-        if self.replies.get(key).is_none_or(|reply| reply.link != link) {
-            return;
-        }
-        if let Some(ServerReply { asker, .. }) = self.replies.remove(key) {
-            self.tell(io, asker.shard, Message::ServerAnswer(asker.question, Some(json.into())));
+        let Some(Ask::Backend { link: owing, asker }) = self.asks.get(key) else { return };
+        if *owing == link {
+            let Asker { shard, question, .. } = *asker;
+            self.asks.remove(key);
+            self.tell(io, shard, Message::ServerAnswer(question, Some(json.into())));
         }
     }
 

@@ -186,3 +186,15 @@ fn a_namespace_whose_only_backend_leaves_is_waited_for() {
         assert_eq!(late.take(), [r#"40{"sid":"~"}"#]);
     }
 }
+
+#[test]
+fn an_event_between_backends_that_is_never_answered_is_forgotten() {
+    let gate = Gate::new(2);
+    let (asker, other) = (gate.serving_on(0, &["/"]), gate.serving_on(1, &["/"]));
+    asker.hear();
+    asker.say(&FromBackend::ServerEmit { namespace: "/", request: 4, timeout_ms: 100, json: "[1]" });
+    assert_eq!(other.hear(), ["server event / [1] token"]);
+    gate.server.advance(20_000);
+    assert_eq!(asker.hear(), ["responses 4 [] of 1"]);
+    assert_eq!(gate.server.stats().backend.questions, 0);
+}
