@@ -18,7 +18,8 @@ pub(crate) struct Chat(Mutex<Inside>);
 #[derive(Default)]
 struct Inside {
     members: HashMap<String, Member>,
-    /// How often the number of members has changed. Never less than a process before said, because it starts with the time.
+    /// How often the number of members has changed. Never less than a process before said, because it starts
+    /// with the time.
     changes: u64,
 }
 
@@ -109,8 +110,8 @@ impl Chat {
             let wanted: String = event.args().parse(0).and_then(Result::ok).ok_or(Refusal::NicknameLength)?;
             let nickname = rules::nickname(&wanted)?;
             let headcount = inside.add(socket, nickname);
-            // Told before the newcomer is in the room: the newcomer knows from the answer. In the lock, so that counts are told in
-            // their order.
+            // Told before the newcomer is in the room: the newcomer knows from the answer. In the lock, so
+            // that counts are told in their order.
             tell(&everybody(socket), "joined", &Notice { author: nickname, headcount, time: unix_millis() });
             if socket.join(INSIDE).is_err() || socket.set_data(nickname).is_err() {
                 eprintln!("a user could not be let in");

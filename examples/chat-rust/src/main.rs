@@ -9,10 +9,12 @@
 //! | `typing` | – | `typing` {author} |
 //! | (disconnects) | | `left` {author, count, revision, time} |
 //!
-//! `from` is the author's socket id, times are Unix milliseconds. The page of the gateway does not send `typing`; other clients may.
+//! `from` is the author's socket id, times are Unix milliseconds. The page of the gateway does not send
+//! `typing`; other clients may.
 //!
-//! A user's nickname is the `data` of the socket. So it survives this process: kill it, start it again, and everybody is still there. Who is inside is
-//! counted by the process that serves them: this chat is for one process at a time.
+//! A user's nickname is the `data` of the socket. So it survives this process: kill it, start it again, and
+//! everybody is still there. Who is inside is counted by the process that serves them: this chat is for one
+//! process at a time.
 
 mod chat;
 mod rules;

@@ -79,8 +79,9 @@ impl Arg for Binary {
 
 /// What an event or an acknowledgement carries: a tuple with one element for each argument.
 ///
-/// `()` is no argument, `("hello", 7)` are two. A single argument needs a tuple of one, `(x,)`; text, numbers, `bool`,
-/// [`Value`] and [`Binary`] can do without. [`Args`] and [`ArgsRef`] are sent as they are, without looking inside.
+/// `()` is no argument, `("hello", 7)` are two. A single argument needs a tuple of one, `(x,)`; text,
+/// numbers, `bool`, [`Value`] and [`Binary`] can do without. [`Args`] and [`ArgsRef`] are sent as they are,
+/// without looking inside.
 pub trait ToArgs {
     /// Lends the arguments to `use_them`.
     ///
@@ -149,7 +150,8 @@ tuple!(A B C D E F);
 tuple!(A B C D E F G);
 tuple!(A B C D E F G H);
 
-/// All arguments as a `T`: a tuple, or whatever serde makes of an array. A single value goes by [`ArgsRef::parse`].
+/// All arguments as a `T`: a tuple, or whatever serde makes of an array. A single value goes by
+/// [`ArgsRef::parse`].
 ///
 /// Arguments beyond those that a tuple has are ignored, as a JavaScript function does.
 pub(crate) fn parse<T: DeserializeOwned>(args: ArgsRef<'_>) -> Result<T, serde_json::Error> {

@@ -53,8 +53,9 @@ impl Builder {
         self
     }
 
-    /// Serves every namespace whose name (`/` included) `exists` says yes to, if nobody serves it by name. Names are chosen by clients, so
-    /// `exists` should be strict. Of several patterns the first that says yes counts.
+    /// Serves every namespace whose name (`/` included) `exists` says yes to, if nobody serves it by name.
+    /// Names are chosen by clients, so `exists` should be strict. Of several patterns the first that says yes
+    /// counts.
     #[must_use]
     pub fn dynamic(
         mut self,
@@ -67,42 +68,45 @@ impl Builder {
         self
     }
 
-    /// The name of this process in the gateway's logs, cut to 255 bytes. Its process number, unless told otherwise.
+    /// The name of this process in the gateway's logs, cut to 255 bytes. Its process number, unless told
+    /// otherwise.
     #[must_use]
     pub fn process(mut self, name: impl Into<String>) -> Self {
         self.settings.process = name.into();
         self
     }
 
-    /// How many bytes the gateway may send that no handler has dealt with (4 MiB): the bound of what waits here for slow handlers.
-    /// Clients beyond it wait, too: the gateway does not read them.
+    /// How many bytes the gateway may send that no handler has dealt with (4 MiB): the bound of what waits
+    /// here for slow handlers. Clients beyond it wait, too: the gateway does not read them.
     #[must_use]
     pub fn window(mut self, bytes: u32) -> Self {
         self.settings.window = bytes.max(1);
         self
     }
 
-    /// How many bytes may wait to be sent (64 MiB). What is emitted beyond is refused with [`SendError::Full`](crate::SendError::Full). While
-    /// more than half of it waits, the gateway is given no credit.
+    /// How many bytes may wait to be sent (64 MiB). What is emitted beyond is refused with
+    /// [`SendError::Full`](crate::SendError::Full). While more than half of it waits, the gateway is given no
+    /// credit.
     #[must_use]
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.settings.queue_bytes = bytes;
         self
     }
 
-    /// Whether to connect again when the link is lost, or the gateway cannot be reached (yes): after 100 ms, and up to 5 s later each
-    /// time.
+    /// Whether to connect again when the link is lost, or the gateway cannot be reached (yes): after 100 ms,
+    /// and up to 5 s later each time.
     #[must_use]
     pub fn reconnect(mut self, reconnect: bool) -> Self {
         self.settings.reconnect = reconnect;
         self
     }
 
-    /// Connects to the gateway, and returns when that has welcomed this backend. If it cannot be reached, that is when it can.
+    /// Connects to the gateway, and returns when that has welcomed this backend. If it cannot be reached,
+    /// that is when it can.
     ///
     /// # Errors
-    /// A name is not one of a namespace; or the gateway does not want this backend; or it cannot be reached, and
-    /// [`Self::reconnect`] is off.
+    /// A name is not one of a namespace; or the gateway does not want this backend; or it cannot be reached,
+    /// and [`Self::reconnect`] is off.
     pub async fn connect(self) -> Result<Backend, Error> {
         let Self { settings, namespaces } = self;
         if let Some(name) = namespaces.names().find(|name| name.len() > NAMESPACE_BYTES_MAX) {
@@ -215,8 +219,8 @@ impl Backend {
         }
     }
 
-    /// Leaves politely: takes no new sockets, lets handlers that are at work finish, hands every socket over, and ends. Returns whether that was
-    /// done within `patience`; what was not is dropped.
+    /// Leaves politely: takes no new sockets, lets handlers that are at work finish, hands every socket over,
+    /// and ends. Returns whether that was done within `patience`; what was not is dropped.
     ///
     /// # Errors
     /// As [`Self::closed`].
@@ -228,7 +232,8 @@ impl Backend {
         }
     }
 
-    /// Sends what is queued, as far as the gateway takes it within a second, and ends. Sockets go to other backends, or wait for one.
+    /// Sends what is queued, as far as the gateway takes it within a second, and ends. Sockets go to other
+    /// backends, or wait for one.
     ///
     /// # Errors
     /// As [`Self::closed`].

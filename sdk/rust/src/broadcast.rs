@@ -60,8 +60,9 @@ impl<T: AsRef<str>, const N: usize> Rooms for [T; N] {
     }
 }
 
-/// Sockets of a namespace, of every backend, by their rooms: everybody who is in one of the rooms of [`Self::to`] (none: everybody in the
-/// namespace), and in none of [`Self::except`]. A socket's id is a room of its own.
+/// Sockets of a namespace, of every backend, by their rooms: everybody who is in one of the rooms of
+/// [`Self::to`] (none: everybody in the namespace), and in none of [`Self::except`]. A socket's id is a room
+/// of its own.
 ///
 /// ```no_run
 /// # fn doc(socket: tidegate_backend::Socket) -> Result<(), tidegate_backend::SendError> {
@@ -138,8 +139,8 @@ impl Broadcast {
         })
     }
 
-    /// Sends an event to them now, and returns a future with what they answer. It ends when all have, or after `timeout`; without one it waits
-    /// for everybody.
+    /// Sends an event to them now, and returns a future with what they answer. It ends when all have, or
+    /// after `timeout`; without one it waits for everybody.
     pub fn emit_with_ack(
         &self,
         event: &str,

@@ -12,8 +12,8 @@ pub enum Error {
     /// [`Builder::reconnect`](crate::Builder::reconnect) is off.
     #[error("the link to the gateway: {0}")]
     Io(#[from] io::Error),
-    /// The gateway does not want this backend. Codes are those of the protocol (§8): 1 and 2 are final, the others end
-    /// a backend only if it may not reconnect.
+    /// The gateway does not want this backend. Codes are those of the protocol (§8): 1 and 2 are final, the
+    /// others end a backend only if it may not reconnect.
     #[error("the gateway refuses this backend: {message} (code {code})")]
     Refused {
         /// 1 not a hello, 2 no common version, 3 too many links, 4 shutting down, 5 a broken frame.
@@ -45,8 +45,8 @@ pub enum SendError {
     /// The socket has left its namespace.
     #[error("the socket has left")]
     Gone,
-    /// More is waiting to be sent than [`Builder::queue_bytes`](crate::Builder::queue_bytes) allows: the gateway does not keep
-    /// up. `ready` on a socket or an [`Io`](crate::Io) waits until there is room.
+    /// More is waiting to be sent than [`Builder::queue_bytes`](crate::Builder::queue_bytes) allows: the
+    /// gateway does not keep up. `ready` on a socket or an [`Io`](crate::Io) waits until there is room.
     #[error("too much is waiting to be sent")]
     Full,
     /// The arguments are not JSON, or there are too many attachments.

@@ -50,7 +50,8 @@ impl<'a> EventRef<'a> {
         args::rest(self.args)
     }
 
-    /// All arguments as a `T`, usually a tuple: `event.parse::<(String, u32)>()`. Arguments beyond those of the tuple are ignored.
+    /// All arguments as a `T`, usually a tuple: `event.parse::<(String, u32)>()`. Arguments beyond those of
+    /// the tuple are ignored.
     ///
     /// # Errors
     /// They are something else. Attachments show as their placeholders; see [`Self::binary`].
@@ -83,8 +84,8 @@ impl<'a> EventRef<'a> {
         }
     }
 
-    /// Whether another backend was sent this event before, and died. Only namespaces with the policy `at-least-once` see
-    /// such events.
+    /// Whether another backend was sent this event before, and died. Only namespaces with the policy
+    /// `at-least-once` see such events.
     pub fn redelivered(&self) -> bool {
         self.redelivered
     }

@@ -16,8 +16,8 @@ use std::time::Duration;
 use tidegate_core::backend::wire::FromBackend;
 use tokio::sync::oneshot;
 
-/// A namespace: what the Socket.IO API does with `io.of(name)`. It means all sockets in it, whichever backend has them. A clone costs two
-/// reference counts.
+/// A namespace: what the Socket.IO API does with `io.of(name)`. It means all sockets in it, whichever backend
+/// has them. A clone costs two reference counts.
 #[derive(Clone)]
 pub struct Io {
     shared: Arc<Shared>,
@@ -128,7 +128,8 @@ impl Io {
         self.send_to_servers(&*self.link()?, event, args, 0, None)
     }
 
-    /// As [`Self::server_side_emit`], now, and returns a future with their answers. Without a `timeout` they have 5 seconds.
+    /// As [`Self::server_side_emit`], now, and returns a future with their answers. Without a `timeout` they
+    /// have 5 seconds.
     pub fn server_side_emit_with_ack(
         &self,
         event: &str,
@@ -165,7 +166,8 @@ impl Io {
         })??
     }
 
-    /// Waits until half of what may wait to be sent is free. A task that emits a lot calls this before each portion.
+    /// Waits until half of what may wait to be sent is free. A task that emits a lot calls this before each
+    /// portion.
     ///
     /// # Errors
     /// The link is lost.

@@ -25,12 +25,13 @@ pub(crate) enum EventHandler {
 
 /// The handlers of a namespace, as [`Builder::namespace`](crate::Builder::namespace) collects them.
 ///
-/// Handlers of one socket are called one after the other: the next event waits until the handler of the one before has ended.
-/// A handler that has to wait for long lets others of the same socket go first if it leaves the waiting to a task of its own
-/// (`tokio::spawn`); an [`Ack`](crate::Ack) may go with it. Handlers of different sockets are independent.
+/// Handlers of one socket are called one after the other: the next event waits until the handler of the one
+/// before has ended. A handler that has to wait for long lets others of the same socket go first if it leaves
+/// the waiting to a task of its own (`tokio::spawn`); an [`Ack`](crate::Ack) may go with it. Handlers of
+/// different sockets are independent.
 ///
-/// Until it first waits, a handler runs in the task that drives the link. So it must not block; what needs the processor for long
-/// belongs into `tokio::task::spawn_blocking`.
+/// Until it first waits, a handler runs in the task that drives the link. So it must not block; what needs
+/// the processor for long belongs into `tokio::task::spawn_blocking`.
 #[derive(Default)]
 pub struct Namespace {
     pub(crate) connect: Option<SocketHandler<Result<(), Rejection>>>,
@@ -45,10 +46,12 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Decides who gets in, as a middleware does: before the client is told anything. Without this, everybody does.
+    /// Decides who gets in, as a middleware does: before the client is told anything. Without this, everybody
+    /// does.
     ///
-    /// Events sent from here reach the client after it has been let in. A socket that another backend had before (see
-    /// [`Socket::recovered`]) is in already, and is not asked again unless [`Self::check_recovered`] says so.
+    /// Events sent from here reach the client after it has been let in. A socket that another backend had
+    /// before (see [`Socket::recovered`]) is in already, and is not asked again unless
+    /// [`Self::check_recovered`] says so.
     ///
     /// ```
     /// # use tidegate_backend::{Namespace, Rejection};
@@ -70,7 +73,8 @@ impl Namespace {
         self
     }
 
-    /// Whether [`Self::on_connect`] also decides about sockets that another backend had let in. It does not, unless told to.
+    /// Whether [`Self::on_connect`] also decides about sockets that another backend had let in. It does not,
+    /// unless told to.
     pub fn check_recovered(&mut self, check: bool) -> &mut Self {
         self.connect_recovered = check;
         self
@@ -96,9 +100,9 @@ impl Namespace {
         self
     }
 
-    /// A socket is no longer this backend's, although its client stays connected: another backend will adopt it, or this
-    /// one, as a new [`Socket`] with the same id. If it is handed over ([`Release::Handover`]), what is sent from here still
-    /// arrives, [`Socket::set_data`] above all.
+    /// A socket is no longer this backend's, although its client stays connected: another backend will adopt
+    /// it, or this one, as a new [`Socket`] with the same id. If it is handed over ([`Release::Handover`]),
+    /// what is sent from here still arrives, [`Socket::set_data`] above all.
     pub fn on_release<F, Fut>(&mut self, handler: F) -> &mut Self
     where
         F: Fn(Socket, Release) -> Fut + Send + Sync + 'static,
@@ -175,8 +179,8 @@ impl Namespace {
         self
     }
 
-    /// Handles what another backend sends with [`Io::server_side_emit`]. These handlers are started in the order in which
-    /// the events came, and do not wait for each other.
+    /// Handles what another backend sends with [`Io::server_side_emit`]. These handlers are started in the
+    /// order in which the events came, and do not wait for each other.
     pub fn on_server_side<F, Fut>(&mut self, name: &str, handler: F) -> &mut Self
     where
         F: Fn(Io, ServerEvent) -> Fut + Send + Sync + 'static,

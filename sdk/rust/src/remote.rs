@@ -13,8 +13,8 @@ use tidegate_core::backend::wire::{EmitFlags, FetchedSocket, FromBackend, Packet
 use tidegate_core::id::IdText;
 use tidegate_core::shard::app::SocketKey;
 
-/// A socket as [`fetch_sockets`](crate::Broadcast::fetch_sockets) found it, on any backend. What it says was true when the gateway answered.
-/// Whatever is asked for a socket that has left meanwhile is ignored.
+/// A socket as [`fetch_sockets`](crate::Broadcast::fetch_sockets) found it, on any backend. What it says was
+/// true when the gateway answered. Whatever is asked for a socket that has left meanwhile is ignored.
 #[derive(Clone)]
 pub struct RemoteSocket {
     key: SocketKey,

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The options of the gateway, as WELCOME names them. They are the gateway's to decide; an application may want to compare them with what it
-/// expects.
+/// The options of the gateway, as WELCOME names them. They are the gateway's to decide; an application may
+/// want to compare them with what it expects.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]

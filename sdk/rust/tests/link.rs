@@ -51,7 +51,8 @@ async fn serving(describe: impl FnOnce(&mut Namespace)) -> (Gateway, Peer, Backe
     (gateway, peer, backend)
 }
 
-// ---- credit --------------------------------------------------------------------------------------------------------
+// ---- credit
+// --------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn credit_is_given_for_what_was_handled_and_not_for_what_waits() {
@@ -116,7 +117,8 @@ async fn a_backend_sends_no_more_than_it_has_credit_for_and_says_when_its_queue_
     assert_eq!(packet, event(r#""last""#, ""));
 }
 
-// ---- batches -------------------------------------------------------------------------------------------------------
+// ---- batches
+// -------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_batch_that_comes_in_pieces_is_answered_in_one_write() {
@@ -152,7 +154,8 @@ async fn a_batch_whose_end_does_not_come_is_answered_all_the_same() {
     peer.expect(FromBackend::Ack { socket: socket(1), ack: 1, packet: arguments("", &[]) }).await;
 }
 
-// ---- loss and adoption ---------------------------------------------------------------------------------------------
+// ---- loss and adoption
+// ---------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_backend_waits_for_a_gateway_that_is_not_there_yet() {
@@ -230,7 +233,8 @@ async fn a_socket_of_a_lost_link_cannot_be_sent_anything_over_the_next() {
     assert!(matches!(decoded(&frame), FromBackend::Broadcast { .. }));
 }
 
-// ---- refusal and nonsense ------------------------------------------------------------------------------------------
+// ---- refusal and nonsense
+// ------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_refusal_for_good_ends_a_backend_and_others_do_not() {
@@ -299,7 +303,8 @@ async fn what_is_about_sockets_that_are_not_here_is_ignored() {
     peer.join(1).await;
 }
 
-// ---- the end -------------------------------------------------------------------------------------------------------
+// ---- the end
+// -------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_drain_lets_handlers_finish_and_hands_sockets_over_with_their_data() {

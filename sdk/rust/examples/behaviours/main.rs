@@ -1,10 +1,12 @@
-//! The behaviours app (gateway/tests/clients/BEHAVIOURS.md, which is normative here) on this crate, in any number of processes.
+//! The behaviours app (gateway/tests/clients/BEHAVIOURS.md, which is normative here) on this crate, in any
+//! number of processes.
 //!
 //!     behaviours --backend PATH [--name NAME]
 //!
 //! It says `attached to PATH` and `serving` when it is welcome. SIGTERM drains it.
 //!
-//! Here: namespaces, what is common to them, and what processes tell each other. A command whose arguments make no sense is ignored.
+//! Here: namespaces, what is common to them, and what processes tell each other. A command whose arguments
+//! make no sense is ignored.
 
 #[path = "../support/mod.rs"]
 mod support;

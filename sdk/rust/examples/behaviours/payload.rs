@@ -48,8 +48,8 @@ impl Measure {
     }
 }
 
-/// The UTF-16 units that the inside of a JSON string means. Halves of pairs are units like any other, which is why this is
-/// not left to a library that makes Rust strings.
+/// The UTF-16 units that the inside of a JSON string means. Halves of pairs are units like any other, which
+/// is why this is not left to a library that makes Rust strings.
 fn utf16_units(inner: &str) -> impl Iterator<Item = u16> {
     let mut rest = inner.chars();
     let mut low_half = None;

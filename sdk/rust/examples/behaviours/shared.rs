@@ -1,5 +1,5 @@
-//! What the app remembers beyond one socket. Where several processes serve together, each is told what the others learn
-//! (BEHAVIOURS.md, "Several processes").
+//! What the app remembers beyond one socket. Where several processes serve together, each is told what the
+//! others learn (BEHAVIOURS.md, "Several processes").
 //!
 //! Keys and facts are JSON text. Who is held is known to its own process, who wants to release to all.
 
@@ -131,7 +131,8 @@ impl Shared {
         }
     }
 
-    // ---- disconnects -----------------------------------------------------------------------------------------------
+    // ---- disconnects
+    // -----------------------------------------------------------------------------------------------
 
     pub(crate) fn disconnected(&self, io: &Io, id: &str, fact: &str) {
         self.know_disconnect(id, fact);
@@ -162,7 +163,8 @@ impl Shared {
         }
     }
 
-    // ---- gates -----------------------------------------------------------------------------------------------------
+    // ---- gates
+    // -----------------------------------------------------------------------------------------------------
 
     /// How many more attempts are refused, this one included, when all know of this one: 3 at first.
     pub(crate) async fn attempt(&self, io: &Io, key: &str) -> i64 {
@@ -262,7 +264,8 @@ impl Shared {
         }
     }
 
-    // ---- dynamic namespaces ----------------------------------------------------------------------------------------
+    // ---- dynamic namespaces
+    // ----------------------------------------------------------------------------------------
 
     /// This process has this dynamic namespace, too.
     pub(crate) fn has_namespace(&self, io: &Io, name: &str) {
@@ -288,7 +291,8 @@ impl Shared {
         mine.cloned().collect()
     }
 
-    // ---- lives -----------------------------------------------------------------------------------------------------
+    // ---- lives
+    // -----------------------------------------------------------------------------------------------------
 
     /// Somebody was asked whether a client may come in.
     pub(crate) fn count_middleware(&self) {

@@ -7,7 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How long sockets may take to be handed over.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Serves until SIGTERM or SIGINT, and then drains. `welcome` is called when the gateway has welcomed this backend.
+/// Serves until SIGTERM or SIGINT, and then drains. `welcome` is called when the gateway has welcomed this
+/// backend.
 pub(crate) async fn serve(builder: Builder, welcome: impl FnOnce()) -> Result<(), Error> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut stopped = async || {

@@ -8,7 +8,8 @@ const FIRST: Duration = Duration::from_millis(100);
 /// No pause is longer.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Exponential backoff with jitter: each pause is a random part, between a half and the whole, of twice the one before.
+/// Exponential backoff with jitter: each pause is a random part, between a half and the whole, of twice the
+/// one before.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,

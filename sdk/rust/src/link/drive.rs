@@ -1,7 +1,8 @@
 //! One connection to the gateway, from WELCOME to its end.
 //!
-//! A batch of the gateway ends with TICK. Until then nothing is written (unless it is too much for one tick anyway), so that what
-//! handlers answer leaves in one write. If the end of a batch does not come soon, that is no reason to keep clients waiting.
+//! A batch of the gateway ends with TICK. Until then nothing is written (unless it is too much for one tick
+//! anyway), so that what handlers answer leaves in one write. If the end of a batch does not come soon, that
+//! is no reason to keep clients waiting.
 
 use super::Link;
 use super::table::{Meaning, Table};

@@ -1,11 +1,12 @@
 //! What waits to be sent on a link, and the credit in both directions (docs/backend-protocol.md §3).
 //!
-//! Everybody who has something to say encodes it straight into one buffer, behind a lock that is held for no longer
-//! than that. The task that drives the link takes the whole buffer at the end of a batch, and writes it at once.
+//! Everybody who has something to say encodes it straight into one buffer, behind a lock that is held for no
+//! longer than that. The task that drives the link takes the whole buffer at the end of a batch, and writes
+//! it at once.
 //!
-//! Bounds: what applications emit is refused beyond `queue_bytes`. Answers to what the gateway sent (ACCEPT, ACK, …) are
-//! not, because there cannot be more of them than there was credit for; and while more than half of `queue_bytes` waits,
-//! the gateway is given no credit.
+//! Bounds: what applications emit is refused beyond `queue_bytes`. Answers to what the gateway sent (ACCEPT,
+//! ACK, …) are not, because there cannot be more of them than there was credit for; and while more than half
+//! of `queue_bytes` waits, the gateway is given no credit.
 
 use super::requests::Requests;
 use crate::error::SendError;
@@ -19,8 +20,9 @@ use tokio::sync::Notify;
 const KEPT_BYTES_MAX: usize = 1 << 20;
 /// What is written at once up to here is one tick to the gateway (§4, "Order"). More need not wait for the rest.
 const TICK_BYTES: usize = 64 * 1024;
-/// The part of the window after which credit is given. The gateway divides its balance among its cores, so this has to be
-/// less than one core's share, or a core could wait for credit that is waiting for more to handle.
+/// The part of the window after which credit is given. The gateway divides its balance among its cores, so
+/// this has to be less than one core's share, or a core could wait for credit that is waiting for more to
+/// handle.
 const CREDIT_PART: u32 = 64;
 
 /// What is sent on one connection to the gateway. Shared by the task that drives it and all who send.
@@ -35,7 +37,8 @@ pub(crate) struct Link {
     owed: AtomicU64,
     limits: Limits,
     pub(crate) requests: Requests,
-    /// Sockets that were rejected or released: nothing more comes for them. The driving task looks after each batch.
+    /// Sockets that were rejected or released: nothing more comes for them. The driving task looks after each
+    /// batch.
     dropped: Mutex<Vec<SocketKey>>,
 }
 
@@ -151,8 +154,8 @@ impl Link {
         (self.limits.window / CREDIT_PART).max(1)
     }
 
-    /// Moves everything that may be sent now to `written`, which is empty. If there is nothing, the task is expected to
-    /// wait for [`Self::woken`]. Within a batch only what is too much for one tick is taken.
+    /// Moves everything that may be sent now to `written`, which is empty. If there is nothing, the task is
+    /// expected to wait for [`Self::woken`]. Within a batch only what is too much for one tick is taken.
     pub(crate) fn take(&self, written: &mut Vec<u8>, within_batch: bool) {
         let out = &mut *self.lock();
         if within_batch && out.frames.len() < TICK_BYTES {

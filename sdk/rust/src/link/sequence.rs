@@ -1,8 +1,8 @@
 //! The handlers of one socket, one after the other.
 //!
-//! As long as no handler of a socket waits for anything, everything happens at once, in the task that drives the link. The
-//! first handler that does wait moves to a task of its own, and what comes for the socket meanwhile waits behind it, as
-//! jobs. When that task has nothing left it ends.
+//! As long as no handler of a socket waits for anything, everything happens at once, in the task that drives
+//! the link. The first handler that does wait moves to a task of its own, and what comes for the socket
+//! meanwhile waits behind it, as jobs. When that task has nothing left it ends.
 //!
 //! No more can wait than the gateway had credit for: credit for a frame is given when its handler has ended.
 
@@ -68,7 +68,8 @@ impl Sequence {
 }
 
 impl Socket {
-    /// Does a job, or has it wait until those before it are done. `bytes` is what the gateway gets credit for then.
+    /// Does a job, or has it wait until those before it are done. `bytes` is what the gateway gets credit for
+    /// then.
     ///
     /// Called by the task that drives the link, alone.
     pub(crate) fn perform(&self, job: Job, bytes: usize) {
@@ -206,8 +207,8 @@ impl Drop for Unanswered {
     }
 }
 
-/// Polls for the first time. Most handlers have nothing to wait for, and need no task; the others register their real
-/// waker when they are polled again, by the task they become.
+/// Polls for the first time. Most handlers have nothing to wait for, and need no task; the others register
+/// their real waker when they are polled again, by the task they become.
 pub(crate) fn poll_once(mut future: BoxFuture) -> Option<BoxFuture> {
     let mut context = Context::from_waker(Waker::noop());
     match guarded_poll(&mut future, &mut context) {

@@ -276,7 +276,8 @@ impl Hasher for KeyHasher {
     }
 
     fn write_u64(&mut self, value: u64) {
-        // The golden ratio spreads numbers that follow each other; the table looks at the highest bits, and at the lowest.
+        // The golden ratio spreads numbers that follow each other; the table looks at the highest bits, and
+        // at the lowest.
         self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 ^= self.0 >> 32;
     }

@@ -1,5 +1,13 @@
 //! A client in a namespace.
 
+mod flagged;
+mod life;
+mod session;
+
+pub use flagged::Flagged;
+pub use life::Release;
+pub(crate) use session::Session;
+
 use crate::answer::Answer;
 use crate::args::ToArgs;
 use crate::broadcast::{Broadcast, Rooms};
@@ -9,25 +17,26 @@ use crate::io::Io;
 use crate::link::Link;
 use crate::link::sequence::Sequence;
 use crate::name;
-use crate::namespace::{Named, Namespace};
+use crate::namespace::Named;
 use crate::shared::Shared;
+use life::state;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tidegate_core::backend::wire::{Connect, DATA_BYTES_MAX, EmitFlags, FromBackend, Packet, Texts};
 use tidegate_core::id::IdText;
-use tidegate_core::shard::app::{SessionKey, SocketKey};
+use tidegate_core::shard::app::SocketKey;
 use tidegate_core::socket_io::{Args, ArgsError};
 use tokio::sync::oneshot;
 
 /// A socket: one client in one namespace. Clones are the same socket.
 ///
-/// What is sent to it takes effect in the order in which it was sent, together with broadcasts, joins and leaves of this backend.
-/// Nothing here waits for the gateway, unless it is `async`.
+/// What is sent to it takes effect in the order in which it was sent, together with broadcasts, joins and
+/// leaves of this backend. Nothing here waits for the gateway, unless it is `async`.
 #[derive(Clone)]
 pub struct Socket(Arc<Inner>);
 
@@ -42,67 +51,13 @@ struct Inner {
     parsed: OnceLock<Handshake>,
     recovered: bool,
     revision: u8,
-    /// Bits: see [`state`].
+    /// Bits: see [`life::state`].
     state: AtomicU8,
     data: Mutex<Option<Box<str>>>,
     /// The rooms this backend knows of.
     rooms: Mutex<BTreeSet<Box<str>>>,
     acks: Mutex<HashMap<u64, oneshot::Sender<Args>>>,
     sequence: Sequence,
-}
-
-/// What a socket has been through. Bits are set and never taken back.
-mod state {
-    /// ACCEPT was sent.
-    pub(super) const ACCEPTED: u8 = 1;
-    /// This backend has disconnected or rejected it.
-    pub(super) const SENT_AWAY: u8 = 2;
-    /// The gateway says that it is gone.
-    pub(super) const GONE: u8 = 4;
-    /// It is another backend's now, or nobody's.
-    pub(super) const RELEASED: u8 = 8;
-}
-
-/// Why a socket is no longer this backend's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Release {
-    /// This backend drains. Whatever is sent before the handler ends still arrives.
-    Handover,
-    /// The link to the gateway was lost. Nothing can be sent.
-    LinkLost,
-}
-
-/// One client, and its sockets on this link.
-#[derive(Debug)]
-pub(crate) struct Session {
-    key: SessionKey,
-    websocket: AtomicBool,
-    sockets: Mutex<Vec<Weak<Inner>>>,
-}
-
-impl Session {
-    pub(crate) fn new(key: SessionKey) -> Self {
-        Self { key, websocket: AtomicBool::new(false), sockets: Mutex::default() }
-    }
-
-    pub(crate) fn key(&self) -> SessionKey {
-        self.key
-    }
-
-    pub(crate) fn set_transport(&self, transport: &str) {
-        self.websocket.store(transport == "websocket", Ordering::Relaxed);
-    }
-
-    /// A socket of it is gone. Returns whether it was the last.
-    pub(crate) fn remove(&self, socket: &Socket) -> bool {
-        let mut sockets = lock(&self.sockets);
-        sockets.retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(&socket.0)));
-        sockets.is_empty()
-    }
-
-    fn sockets(&self) -> Vec<Socket> {
-        lock(&self.sockets).iter().filter_map(Weak::upgrade).map(Socket).collect()
-    }
 }
 
 /// What is behind these locks is right between any two statements, so a panic elsewhere does no harm.
@@ -142,7 +97,8 @@ impl Socket {
         socket
     }
 
-    // ---- who it is -------------------------------------------------------------------------------------------------
+    // ---- who it is
+    // -------------------------------------------------------------------------------------------------
 
     /// The public id: 20 characters, also the name of a room in which it is alone.
     pub fn id(&self) -> &str {
@@ -182,7 +138,8 @@ impl Socket {
         handshake::auth_json(&self.0.handshake).unwrap_or("{}")
     }
 
-    /// Whether this client was another backend's, or this one's before the link was lost. Its id, rooms and data are those it had.
+    /// Whether this client was another backend's, or this one's before the link was lost. Its id, rooms and
+    /// data are those it had.
     pub fn recovered(&self) -> bool {
         self.0.recovered
     }
@@ -207,12 +164,14 @@ impl Socket {
         self.check_here().is_err()
     }
 
-    // ---- sending ---------------------------------------------------------------------------------------------------
+    // ---- sending
+    // ---------------------------------------------------------------------------------------------------
 
     /// Sends an event. `args` is a tuple: see [`ToArgs`].
     ///
-    /// It is encoded at once into a buffer that is written at the end of the batch. If the gateway does not take it, that buffer grows up to
-    /// [`Builder::queue_bytes`](crate::Builder::queue_bytes); [`Self::ready`] waits for room.
+    /// It is encoded at once into a buffer that is written at the end of the batch. If the gateway does not
+    /// take it, that buffer grows up to [`Builder::queue_bytes`](crate::Builder::queue_bytes);
+    /// [`Self::ready`] waits for room.
     ///
     /// # Errors
     /// Nothing was sent: see [`SendError`].
@@ -233,8 +192,8 @@ impl Socket {
         Flagged { socket: self, flags: EmitFlags::default() }
     }
 
-    /// Sends an event now, and returns a future with the client's answer. Without a `timeout` it is waited for as long as the socket is
-    /// here.
+    /// Sends an event now, and returns a future with the client's answer. Without a `timeout` it is waited
+    /// for as long as the socket is here.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -306,7 +265,8 @@ impl Socket {
         self.0.link.send(frame)
     }
 
-    /// Waits until half of what may wait to be sent is free. A task that emits a lot calls this before each portion.
+    /// Waits until half of what may wait to be sent is free. A task that emits a lot calls this before each
+    /// portion.
     ///
     /// # Errors
     /// The link is lost.
@@ -314,7 +274,8 @@ impl Socket {
         self.0.link.ready().await
     }
 
-    // ---- many sockets ----------------------------------------------------------------------------------------------
+    // ---- many sockets
+    // ----------------------------------------------------------------------------------------------
 
     /// Everybody in these rooms but this socket.
     pub fn to(&self, rooms: impl Rooms) -> Broadcast {
@@ -336,7 +297,8 @@ impl Socket {
         Broadcast::new(self.io()).except(self.id())
     }
 
-    // ---- rooms and data --------------------------------------------------------------------------------------------
+    // ---- rooms and data
+    // --------------------------------------------------------------------------------------------
 
     /// Puts it into rooms.
     ///
@@ -376,8 +338,9 @@ impl Socket {
             .ok_or(AckError::Gone)
     }
 
-    /// The rooms that this handle has joined and not left, and those a recovered socket came with. Its id is not among them, nor is what others have
-    /// done with [`Broadcast::sockets_join`]. Of a socket that has left: those it was in then.
+    /// The rooms that this handle has joined and not left, and those a recovered socket came with. Its id is
+    /// not among them, nor is what others have done with [`Broadcast::sockets_join`]. Of a socket that has
+    /// left: those it was in then.
     pub fn known_rooms(&self) -> Vec<String> {
         lock(&self.0.rooms).iter().map(|room| room.to_string()).collect()
     }
@@ -395,8 +358,8 @@ impl Socket {
         lock(&self.0.data).as_deref().map(str::to_owned)
     }
 
-    /// Replaces its data, and tells the gateway: it is what [`Broadcast::fetch_sockets`] reports, and what the next backend gets if this
-    /// one goes away. At most 64 KiB of JSON.
+    /// Replaces its data, and tells the gateway: it is what [`Broadcast::fetch_sockets`] reports, and what
+    /// the next backend gets if this one goes away. At most 64 KiB of JSON.
     ///
     /// # Errors
     /// The value is not JSON or too long, or it cannot be sent.
@@ -412,10 +375,12 @@ impl Socket {
         Ok(())
     }
 
-    // ---- the end ---------------------------------------------------------------------------------------------------
+    // ---- the end
+    // ---------------------------------------------------------------------------------------------------
 
-    /// Takes it out of its namespace, or, if `close`, takes all sockets of this client out of theirs and closes the connection.
-    /// What it has sent and was not handled yet is dropped. [`Namespace::on_disconnect`] follows when the gateway has done it.
+    /// Takes it out of its namespace, or, if `close`, takes all sockets of this client out of theirs and
+    /// closes the connection. What it has sent and was not handled yet is dropped.
+    /// [`on_disconnect`](crate::Namespace::on_disconnect) follows when the gateway has done it.
     ///
     /// # Errors
     /// The socket has left already, or the link is lost.
@@ -428,121 +393,6 @@ impl Socket {
             let _ = socket.leave_namespace();
         }
         self.0.link.answer(&FromBackend::Close(self.0.session.key))
-    }
-
-    fn leave_namespace(&self) -> Result<(), SendError> {
-        let before = self.set(state::SENT_AWAY);
-        if before & (state::SENT_AWAY | state::GONE) != 0 {
-            return Err(SendError::Gone);
-        }
-        if before & state::ACCEPTED == 0 {
-            // Its CONNECT will be answered with a rejection.
-            return Ok(());
-        }
-        self.0.link.answer(&FromBackend::Disconnect(self.0.key))
-    }
-
-    // ---- for the link ----------------------------------------------------------------------------------------------
-
-    fn state(&self) -> u8 {
-        self.0.state.load(Ordering::Acquire)
-    }
-
-    /// Sets a bit; returns what was before.
-    fn set(&self, bit: u8) -> u8 {
-        self.0.state.fetch_or(bit, Ordering::AcqRel)
-    }
-
-    pub(crate) fn key(&self) -> SocketKey {
-        self.0.key
-    }
-
-    pub(crate) fn session(&self) -> &Session {
-        &self.0.session
-    }
-
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.0.link
-    }
-
-    pub(crate) fn handlers(&self) -> &Namespace {
-        &self.0.namespace.handlers
-    }
-
-    pub(crate) fn sequence(&self) -> &Sequence {
-        &self.0.sequence
-    }
-
-    /// Whether it ever was in the namespace.
-    pub(crate) fn was_connected(&self) -> bool {
-        self.state() & state::ACCEPTED != 0
-    }
-
-    /// Whether this backend has disconnected it: what it sent is not of interest any more.
-    pub(crate) fn has_been_disconnected(&self) -> bool {
-        self.state() & state::SENT_AWAY != 0
-    }
-
-    /// Answers its CONNECT, unless it was taken back, or the handler has disconnected it. Returns whether it is in.
-    pub(crate) fn accept(&self) -> bool {
-        let accepted = self.0.state.compare_exchange(0, state::ACCEPTED, Ordering::AcqRel, Ordering::Acquire);
-        match accepted {
-            Ok(_) => self.0.link.answer(&FromBackend::Accept(self.0.key)).is_ok(),
-            Err(state::SENT_AWAY) => {
-                let reject = FromBackend::Reject { socket: self.0.key, message: "disconnected", data: None };
-                let _ = self.0.link.answer(&reject);
-                self.rejected();
-                false
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// It was rejected: nothing more comes for it.
-    pub(crate) fn rejected(&self) {
-        self.set(state::SENT_AWAY);
-        self.0.link.drop_socket(self.0.key);
-    }
-
-    /// HANDOVER. Returns whether there is something to finish first.
-    pub(crate) fn hand_over(&self) -> bool {
-        match self.0.state.compare_exchange(0, state::RELEASED, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => self.released(),
-            // DISCONNECTED is on its way, and ends it.
-            Err(before) if before & state::SENT_AWAY != 0 => {
-                let _ = self.0.link.answer(&FromBackend::Released(self.0.key));
-            }
-            Err(_) => return true,
-        }
-        false
-    }
-
-    /// RELEASED: all that has been said of it was said.
-    pub(crate) fn released(&self) {
-        self.set(state::RELEASED);
-        // If the link is lost, it is nobody's anyway.
-        let _ = self.0.link.answer(&FromBackend::Released(self.0.key));
-        self.0.link.drop_socket(self.0.key);
-    }
-
-    /// Whether it is another's, and this backend has said all it had to say.
-    pub(crate) fn is_released(&self) -> bool {
-        self.state() & state::RELEASED != 0
-    }
-
-    /// The gateway says that it is gone, or the link is lost: nobody will answer.
-    pub(crate) fn gone(&self) {
-        self.set(state::GONE);
-        lock(&self.0.acks).clear();
-    }
-
-    /// The answer to an event.
-    pub(crate) fn acknowledged(&self, number: u64, answer: impl FnOnce() -> Args) {
-        let waiting = lock(&self.0.acks).remove(&number);
-        if let Some(waiting) = waiting {
-            // Who no longer waits has dropped the receiver.
-            let _ = waiting.send(answer());
-        }
     }
 }
 
@@ -570,46 +420,5 @@ struct Awaited {
 impl Drop for Awaited {
     fn drop(&mut self) {
         lock(&self.socket.0.acks).remove(&self.number);
-    }
-}
-
-/// A socket with flags for one event: see [`Socket::flags`].
-#[derive(Clone, Copy, Debug)]
-pub struct Flagged<'a> {
-    socket: &'a Socket,
-    flags: EmitFlags,
-}
-
-impl Flagged<'_> {
-    /// Drop it if the client is not ready at this instant.
-    #[must_use]
-    pub fn volatile(mut self) -> Self {
-        self.flags.volatile = true;
-        self
-    }
-
-    /// Whether it may be compressed. It may, unless told otherwise.
-    #[must_use]
-    pub fn compress(mut self, compress: bool) -> Self {
-        self.flags.compress = compress;
-        self
-    }
-
-    /// As [`Socket::emit`].
-    ///
-    /// # Errors
-    /// Nothing was sent: see [`SendError`].
-    pub fn emit(self, event: &str, args: impl ToArgs) -> Result<(), SendError> {
-        self.socket.send_event(self.flags, event, args, 0, 0)
-    }
-
-    /// As [`Socket::emit_with_ack`].
-    pub fn emit_with_ack(
-        self,
-        event: &str,
-        args: impl ToArgs,
-        timeout: impl Into<Option<Duration>>,
-    ) -> Answer<Args> {
-        self.socket.request(self.flags, event, args, timeout.into())
     }
 }
