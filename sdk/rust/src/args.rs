@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
-use tidegate_core::limits::ATTACHMENTS_MAX;
-use tidegate_core::socket_io::{Args, ArgsError, ArgsRef};
+use tidegate_core::limits::{ATTACHMENTS_MAX, JSON_DEPTH_MAX};
+use tidegate_core::socket_io::{Args, ArgsError, ArgsRef, json};
 
 /// Bytes as an argument: an attachment of the packet.
 ///
@@ -51,10 +51,21 @@ impl List {
     }
 
     /// Lends what has been pushed.
-    fn lend<R>(&self, use_it: impl FnOnce(ArgsRef<'_>) -> R) -> R {
+    fn lend<R>(&self, use_it: impl FnOnce(ArgsRef<'_>) -> R) -> Result<R, ArgsError> {
         let json = str::from_utf8(&self.json).expect("serde_json writes UTF-8");
-        use_it(ArgsRef::trusted(json, &self.attachments))
+        if !self.attachments.is_empty() {
+            // Data that looks like a placeholder would be one.
+            return ArgsRef::checked(json, &self.attachments).map(use_it);
+        }
+        check_depth(json)?;
+        Ok(use_it(ArgsRef::trusted(json, &[])))
     }
+}
+
+/// The gateway ends the link of a backend that sends JSON nested deeper than a client may. Everything else that
+/// serde writes is JSON, and what is so deep is also long.
+pub(crate) fn check_depth(json: &str) -> Result<(), ArgsError> {
+    if json.len() > JSON_DEPTH_MAX { Ok(json::validate_list(json)?) } else { Ok(()) }
 }
 
 impl<T: Serialize + ?Sized> Arg for T {
@@ -79,9 +90,11 @@ impl Arg for Binary {
 
 /// What an event or an acknowledgement carries: a tuple with one element for each argument.
 ///
-/// `()` is no argument, `("hello", 7)` are two. A single argument needs a tuple of one, `(x,)`; text,
-/// numbers, `bool`, [`Value`] and [`Binary`] can do without. [`Args`] and [`ArgsRef`] are sent as they are,
-/// without looking inside.
+/// `()` is no argument, `("hello", 7)` are two. A single argument needs a tuple of one, `(x,)`; text, numbers,
+/// `bool`, [`Value`] and [`Binary`] can do without. [`Args`] and [`ArgsRef`] are sent as they are, without
+/// looking inside. The gateway does look: it ends the link of a backend that sends what is not JSON. So text that
+/// was put together from what clients sent should go through [`ArgsRef::checked`], which knows how deep JSON may
+/// be nested.
 pub trait ToArgs {
     /// Lends the arguments to `use_them`.
     ///
@@ -135,7 +148,7 @@ macro_rules! tuple {
                 let ($($name,)+) = self;
                 let mut list = List::default();
                 $($name.push_to(&mut list)?;)+
-                Ok(list.lend(use_them))
+                list.lend(use_them)
             }
         }
     };
@@ -212,6 +225,21 @@ mod tests {
             Binary::default().push_to(&mut list).unwrap();
         }
         assert!(Binary::default().push_to(&mut list).is_err());
+    }
+
+    #[test]
+    fn what_the_gateway_would_not_take_is_refused_here() {
+        let looks = serde_json::json!({"_placeholder": true, "num": 7});
+        assert!((&looks,).with(|_| ()).is_ok(), "without attachments it is data");
+        assert!((&looks, Binary::from("x")).with(|_| ()).is_err());
+        let raw = |depth| {
+            let text = "[".repeat(depth) + &"]".repeat(depth);
+            serde_json::value::RawValue::from_string(text).unwrap()
+        };
+        let deep = raw(100);
+        assert!((&deep,).with(|_| ()).is_ok());
+        assert!(check_depth(&("[".repeat(JSON_DEPTH_MAX - 1) + &"]".repeat(JSON_DEPTH_MAX - 1))).is_ok());
+        assert!(check_depth(&("[".repeat(JSON_DEPTH_MAX) + &"]".repeat(JSON_DEPTH_MAX))).is_err());
     }
 
     #[test]

@@ -276,6 +276,7 @@ impl ServerEvent {
             return Ok(());
         }
         let json = serde_json::to_string(answer).map_err(tidegate_core::socket_io::ArgsError::Serialize)?;
+        args::check_depth(&json)?;
         self.link.answer(&FromBackend::ServerAck { token: self.token, json: &json })
     }
 }

@@ -1,7 +1,7 @@
 //! All sockets of a namespace, of every backend.
 
 use crate::answer::Answer;
-use crate::args::ToArgs;
+use crate::args::{self, ToArgs};
 use crate::broadcast::{Broadcast, Rooms};
 use crate::error::{AckError, SendError};
 use crate::link::Link;
@@ -34,10 +34,11 @@ impl Io {
         &self.namespace
     }
 
-    /// Another namespace, whether or not this backend serves it.
+    /// Another namespace, whether or not this backend serves it. `/` before the name may be left out.
     #[must_use]
     pub fn of(&self, namespace: &str) -> Self {
-        Self { shared: Arc::clone(&self.shared), namespace: namespace.into() }
+        let slash = if namespace.starts_with('/') { "" } else { "/" };
+        Self { shared: Arc::clone(&self.shared), namespace: format!("{slash}{namespace}").into() }
     }
 
     /// How many backends are connected to the gateway, this one included.
@@ -161,6 +162,7 @@ impl Io {
                 }
                 let comma = if args.is_empty() { "" } else { "," };
                 let json = format!("[{name}{comma}{}]", args.json());
+                args::check_depth(&json)?;
                 link.send(&FromBackend::ServerEmit { namespace, request, timeout_ms, json: &json })
             })
         })??

@@ -44,8 +44,9 @@ impl Pieces {
         self.part(args, args.json())
     }
 
+    /// Nothing at all, if putting it together has made it deeper than JSON may be.
     pub(crate) fn args(&self) -> ArgsRef<'_> {
-        ArgsRef::trusted(&self.json, &self.attachments)
+        ArgsRef::checked(&self.json, &self.attachments).unwrap_or_default()
     }
 }
 

@@ -19,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tidegate_core::backend::wire::FromBackend;
 use tidegate_core::close::DisconnectReason;
+use tidegate_core::socket_io::json;
 
 /// Something to be done for a socket.
 pub(crate) enum Job {
@@ -127,11 +128,14 @@ impl Socket {
         guarded(|| handler(self.clone()))
     }
 
-    /// REJECT. An answer that the protocol has no room for becomes one that it has.
+    /// REJECT. Data that is not JSON, and what is too long, is left out.
     fn keep_out(&self, rejection: &Rejection) {
-        let (socket, data) = (self.key(), rejection.data.as_deref());
-        let reject = FromBackend::Reject { socket, message: &rejection.message, data };
-        if let Err(error) = self.link().answer(&reject) {
+        let (socket, message) = (self.key(), &*rejection.message);
+        let data = rejection.data.as_deref().filter(|data| json::validate(data).is_ok());
+        if data.is_none() && rejection.data.is_some() {
+            tracing::error!("the data of a rejection is not JSON");
+        }
+        if let Err(error) = self.link().answer(&FromBackend::Reject { socket, message, data }) {
             tracing::error!("a rejection cannot be sent: {error}");
             let _ = self.link().answer(&FromBackend::Reject { socket, message: "rejected", data: None });
         }

@@ -9,7 +9,7 @@ pub use life::Release;
 pub(crate) use session::Session;
 
 use crate::answer::Answer;
-use crate::args::ToArgs;
+use crate::args::{self, ToArgs};
 use crate::broadcast::{Broadcast, Rooms};
 use crate::error::{AckError, SendError};
 use crate::handshake::{self, Handshake};
@@ -368,6 +368,7 @@ impl Socket {
         if json.len() > DATA_BYTES_MAX {
             return Err(SendError::TooLong { field: "data" });
         }
+        args::check_depth(&json)?;
         // Locked until it is sent, so that the gateway has the newest one, too.
         let mut data = lock(&self.0.data);
         self.send(&FromBackend::Data { socket: self.0.key, json: &json })?;
