@@ -42,8 +42,12 @@ const _: () = assert!(size_of::<Heartbeat>() <= 16);
 enum Waiting {
     ToPing,
     ForPong,
-    /// As `ForPong`; something else arrived meanwhile, and got the client more time.
-    ForPongExtended,
+    /// As `ForPong`; something else arrived so many milliseconds after the ping, and got the client more time.
+    ForPongExtended {
+        after: u32,
+    },
+    /// As `ForPong`; the client's input was held, so it is pinged again before it is given up.
+    ForPongExcused,
 }
 
 impl Heartbeat {
@@ -62,14 +66,27 @@ impl Heartbeat {
     /// Any other packet arrived: the client is slow but there. Counts once per ping, as in engine.io 6.6.11.
     pub fn handle_packet(&mut self, now: Instant, intervals: &Intervals) {
         if self.waiting == Waiting::ForPong {
-            self.deadline = now + intervals.timeout;
-            self.waiting = Waiting::ForPongExtended;
+            let deadline = now + intervals.timeout;
+            let after = deadline.since(self.deadline).as_millis();
+            self.waiting = Waiting::ForPongExtended { after: u32::try_from(after).unwrap_or(u32::MAX) };
+            self.deadline = deadline;
         }
     }
 
-    /// The client's input is taken again: a pong that is owed may still be on its way.
-    pub fn handle_release(&mut self, now: Instant, intervals: &Intervals) {
-        self.restart(now, intervals);
+    /// The client's input begins to be held, or is taken again: a pong that is owed may be among what was not read.
+    ///
+    /// Then the client is pinged again, and as early as if nothing had got it more time: it gives us up if it hears no
+    /// ping for `interval` + `timeout`, and its pong, when we read it, puts the next one off by `interval`.
+    pub fn handle_hold(&mut self) {
+        match self.waiting {
+            Waiting::ToPing => return,
+            Waiting::ForPong | Waiting::ForPongExcused => {}
+            Waiting::ForPongExtended { after } => {
+                let more = Duration::from_millis(after.into());
+                self.deadline = Instant::ORIGIN + self.deadline.since(Instant::ORIGIN).saturating_sub(more);
+            }
+        }
+        self.waiting = Waiting::ForPongExcused;
     }
 
     /// The session moved to another transport.
@@ -77,11 +94,6 @@ impl Heartbeat {
     /// An outstanding ping may have gone down with the old one, or the pong may still be on its way there:
     /// its time starts again.
     pub fn handle_upgrade(&mut self, now: Instant, intervals: &Intervals) {
-        self.restart(now, intervals);
-    }
-
-    /// Waits for the pong, if one is owed, for the whole time again.
-    fn restart(&mut self, now: Instant, intervals: &Intervals) {
         if self.waiting != Waiting::ToPing {
             self.deadline = now + intervals.timeout;
         }
@@ -99,8 +111,8 @@ impl Heartbeat {
             return Due::Nothing;
         }
         match self.waiting {
-            Waiting::ForPong | Waiting::ForPongExtended if !is_held => Due::Close,
-            Waiting::ToPing | Waiting::ForPong | Waiting::ForPongExtended => {
+            Waiting::ForPong | Waiting::ForPongExtended { .. } if !is_held => Due::Close,
+            _ => {
                 *self = Self { deadline: now + intervals.timeout, waiting: Waiting::ForPong };
                 Due::Ping
             }
@@ -150,7 +162,7 @@ mod tests {
         log
     }
 
-    use Due::{Close, Ping};
+    use Due::{Close, Nothing, Ping};
 
     #[test]
     fn a_silent_client_is_pinged_once_and_then_closed() {
@@ -198,20 +210,61 @@ mod tests {
     }
 
     #[test]
-    fn a_client_whose_input_is_held_is_pinged_again_and_has_the_whole_time_afterwards() {
+    fn a_client_whose_input_is_held_is_pinged_again_and_once_more_afterwards() {
         let at = Instant::from_millis;
         let mut heartbeat = Heartbeat::new(Instant::ORIGIN, &INTERVALS);
+        heartbeat.handle_hold();
         for due in [300, 500, 700] {
             assert_eq!(heartbeat.deadline(), at(due));
             assert_eq!(heartbeat.handle_timeout(at(due), &INTERVALS, true), Ping);
         }
-        heartbeat.handle_release(at(850), &INTERVALS);
-        assert_eq!(heartbeat.handle_timeout(at(900), &INTERVALS, false), Due::Nothing);
-        assert_eq!(heartbeat.handle_timeout(at(1050), &INTERVALS, false), Close);
+        heartbeat.handle_hold();
+        assert_eq!(
+            heartbeat.deadline(),
+            at(900),
+            "however often it is held and let go, it is not pinged more often"
+        );
+        assert_eq!(heartbeat.handle_timeout(at(900), &INTERVALS, false), Ping);
+        assert_eq!(heartbeat.handle_timeout(at(1100), &INTERVALS, false), Close);
 
         let mut heartbeat = Heartbeat::new(Instant::ORIGIN, &INTERVALS);
-        heartbeat.handle_release(at(100), &INTERVALS);
+        heartbeat.handle_hold();
         assert_eq!(heartbeat.deadline(), at(300), "nothing was owed");
+    }
+
+    /// A client gives up when it hears no ping for interval + timeout. Whenever its input is held, for however long, and
+    /// whatever of it is read before, it never has to wait longer.
+    #[test]
+    fn a_client_whose_pongs_lie_behind_held_input_hears_a_ping_before_it_gives_up() {
+        let patience = u64::try_from((INTERVALS.interval + INTERVALS.timeout).as_millis()).unwrap();
+        for packet in (300..500).step_by(20) {
+            for held in (300..500).step_by(20) {
+                for released in (held..1500).step_by(20) {
+                    let mut heartbeat = Heartbeat::new(Instant::ORIGIN, &INTERVALS);
+                    let mut pinged = 0;
+                    for millis in 0..3000 {
+                        let now = Instant::from_millis(millis);
+                        if millis == packet {
+                            heartbeat.handle_packet(now, &INTERVALS);
+                        }
+                        if millis == held || millis == released {
+                            heartbeat.handle_hold();
+                        }
+                        let is_held = (held..released).contains(&millis);
+                        // Its pongs are read as soon as they may be, but for one that takes a moment.
+                        if millis == released + 10 || (millis > released + 10 && millis == pinged + 1) {
+                            heartbeat.handle_pong(now, &INTERVALS);
+                        }
+                        match heartbeat.handle_timeout(now, &INTERVALS, is_held) {
+                            Nothing => {}
+                            Ping => pinged = millis,
+                            Close => panic!("closed at {millis}: {packet}, {held}, {released}"),
+                        }
+                        assert!(millis - pinged <= patience, "{packet}, {held}, {released}: at {millis}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -38,10 +38,15 @@ impl Core {
         if std::mem::replace(&mut socket.holds_input, true) {
             return;
         }
-        let Some(session) = self.sessions.get_mut(socket.session) else { return };
+        let key = socket.session;
+        let Some(session) = self.sessions.get_mut(key) else { return };
         session.holds += 1;
         if let Some(conn) = session.websocket.and_then(|conn| self.conns.get_mut(conn)) {
             conn.is_held = true;
+        }
+        if session.holds == 1 {
+            session.heartbeat.handle_hold();
+            self.arm_session(key);
         }
     }
 
@@ -62,7 +67,7 @@ impl Core {
         if session.holds > 0 {
             return;
         }
-        session.heartbeat.handle_release(self.now, &self.settings.intervals);
+        session.heartbeat.handle_hold();
         if let Some(candidate) = session.candidate.as_deref_mut().filter(|candidate| candidate.probed) {
             candidate.deadline = upgrade_deadline;
         }
