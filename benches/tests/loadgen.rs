@@ -76,6 +76,17 @@ fn several_messages_may_be_under_way_and_of_any_size() {
 }
 
 #[test]
+fn echoes_come_at_a_rate_too_and_a_second_process_is_watched() {
+    let own = std::process::id();
+    let load = format!("echo --connections 5 --rate 200 --backend-pid {own} {SHORT}");
+    let report = Floor::start("socketio").load(&load);
+    assert_clean(&report, 5);
+    // 200 per second for 300 ms, give or take what the machine was late.
+    assert!((1..=70).contains(&report.messages), "{report}");
+    assert!(report.backend.is_some_and(|backend| backend.rss_bytes > 0));
+}
+
+#[test]
 fn a_bare_websocket_echo_is_driven_too() {
     let report = Floor::start("raw").load(&format!("echo --bare --connections 5 {SHORT}"));
     assert_clean(&report, 5);

@@ -1,4 +1,4 @@
-//! What the server process costs, read from `/proc`.
+//! What the server process costs, and the one behind it, read from `/proc`.
 //!
 //! CPU is the run time the scheduler accounts to each thread (`schedstat`, nanoseconds), not the ticks of
 //! `/proc/PID/stat`: it includes the softirq work that a `send` over loopback does in the sender's context, and
@@ -14,6 +14,18 @@ use std::{fs, io};
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     root: PathBuf,
+}
+
+/// What a process had used at the moments of a run that matter.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    process: Process,
+    /// Before the first connection.
+    pub(crate) before: Usage,
+    /// After the last.
+    pub(crate) connected: Usage,
+    /// From the start of the measured window to its end.
+    pub(crate) series: Vec<Usage>,
 }
 
 /// What a process had used at one moment.
@@ -49,6 +61,27 @@ impl Process {
         let exact = fs::read_to_string(self.root.join("smaps_rollup"));
         let text = exact.or_else(|_| fs::read_to_string(self.root.join("status")))?;
         Ok(parse_rss(&text).unwrap_or(0))
+    }
+}
+
+impl Observed {
+    /// Takes the sample before the first connection.
+    pub(crate) fn begin(pid: u32) -> io::Result<Self> {
+        let process = Process::new(pid);
+        let before = process.sample()?;
+        Ok(Self { process, connected: before.clone(), before, series: Vec::new() })
+    }
+
+    /// Every client has joined or failed.
+    pub(crate) fn connected(&mut self) -> io::Result<()> {
+        self.connected = self.process.sample()?;
+        Ok(())
+    }
+
+    /// One more sample of the measured window.
+    pub(crate) fn measure(&mut self) -> io::Result<()> {
+        self.series.push(self.process.sample()?);
+        Ok(())
     }
 }
 

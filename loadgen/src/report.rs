@@ -1,7 +1,7 @@
 //! The result of a run: as JSON for machines, as a few lines for people.
 
 use crate::options::{Options, ScenarioOptions, TransportOption};
-use crate::process::Usage;
+use crate::process::Observed;
 use crate::stats::{Errors, Load, Stats};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,10 @@ const SATURATED: f64 = 0.9;
 /// What a run measured, before it is a report.
 pub(crate) struct Measurements {
     pub(crate) stats: Stats,
-    /// The server's usage before the first connection, and after the last.
-    pub(crate) before: Option<Usage>,
-    pub(crate) connected: Option<Usage>,
+    pub(crate) server: Option<Observed>,
+    /// The process behind it.
+    pub(crate) backend: Option<Observed>,
     pub(crate) connecting: Duration,
-    /// The server's usage from the start of the measured window to its end.
-    pub(crate) series: Vec<Usage>,
 }
 
 /// The result of a run. Field names are the JSON's; units are in them.
@@ -49,6 +47,8 @@ pub struct Report {
     pub handshake_us: Latency,
     /// What the server used; absent without `--server-pid`.
     pub server: Option<ServerUsage>,
+    /// What the process behind it used; absent without `--backend-pid`.
+    pub backend: Option<ServerUsage>,
     /// What the generator used.
     pub client: ClientUsage,
     /// Everything that must not happen.
@@ -128,7 +128,8 @@ impl Report {
             messages_per_second: messages as f64 / window.as_secs_f64(),
             latency_us: Latency::of(latency),
             handshake_us: Latency::of(&stats.handshake),
-            server: server_usage(measured, messages, storm),
+            server: measured.server.as_ref().map(|server| usage(server, stats, messages, storm)),
+            backend: measured.backend.as_ref().map(|backend| usage(backend, stats, messages, storm)),
             client: client_usage(loads, messages),
             errors: stats.errors.clone(),
             error_samples: stats.samples.clone(),
@@ -180,9 +181,9 @@ fn client_usage(loads: &[Load], messages: u64) -> ClientUsage {
     }
 }
 
-fn server_usage(measured: &Measurements, messages: u64, storm: bool) -> Option<ServerUsage> {
-    let (before, connected) = (measured.before.as_ref()?, measured.connected.as_ref()?);
-    let (first, last) = match &measured.series[..] {
+fn usage(observed: &Observed, stats: &Stats, messages: u64, storm: bool) -> ServerUsage {
+    let Observed { before, connected, series, .. } = observed;
+    let (first, last) = match &series[..] {
         [first, .., last] => (first, last),
         _ => (connected, connected),
     };
@@ -191,17 +192,14 @@ fn server_usage(measured: &Measurements, messages: u64, storm: bool) -> Option<S
         true => (connecting, connected.at - before.at),
         false => (last.cpu_since(first), last.at - first.at),
     };
-    let by_second: Vec<(u64, u64)> = measured
-        .series
-        .windows(2)
-        .map(|pair| (pair[1].cpu_since(&pair[0]), pair[1].at - pair[0].at))
-        .collect();
-    let heartbeats = &measured.stats.heartbeats;
+    let by_second: Vec<(u64, u64)> =
+        series.windows(2).map(|pair| (pair[1].cpu_since(&pair[0]), pair[1].at - pair[0].at)).collect();
+    let heartbeats = &stats.heartbeats;
     let quiet =
         by_second.iter().enumerate().filter(|(second, _)| heartbeats.get(*second).is_none_or(|n| *n == 0));
     let (quiet_cpu, quiet_wall) = quiet.fold((0, 0), |(cpu, wall), (_, next)| (cpu + next.0, wall + next.1));
-    let joined = measured.stats.joined;
-    Some(ServerUsage {
+    let joined = stats.joined;
+    ServerUsage {
         cpu_ns_per_message: per(used, messages),
         cpu_share: per(used, wall).unwrap_or(0.0),
         connect_cpu_ns: per(connecting, joined).unwrap_or(0.0),
@@ -212,7 +210,7 @@ fn server_usage(measured: &Measurements, messages: u64, storm: bool) -> Option<S
         rss_bytes_per_client: per(last.rss_bytes.saturating_sub(before.rss_bytes), joined).unwrap_or(0.0),
         threads: last.threads(),
         cpu_ns_by_second: by_second.into_iter().map(|(cpu, _)| cpu).collect(),
-    })
+    }
 }
 
 impl fmt::Display for Report {
@@ -244,6 +242,9 @@ impl fmt::Display for Report {
         }
         if let Some(server) = &self.server {
             writeln!(f, "server: {server}")?;
+        }
+        if let Some(backend) = &self.backend {
+            writeln!(f, "backend: {backend}")?;
         }
         writeln!(f, "client: {}", self.client)?;
         if self.ok {

@@ -3,7 +3,7 @@
 use crate::client::{Dialect, Endpoint};
 use crate::clock::{self, Nanos};
 use crate::options::{Common, Options, ScenarioOptions, TransportOption};
-use crate::process::{Process, Usage};
+use crate::process::Observed;
 use crate::report::{Measurements, Report};
 use crate::scenario::{Broadcast, BroadcastSettings, Echo, EchoSettings, Plan, Quiet, Scenario};
 use crate::stats::Stats;
@@ -19,7 +19,7 @@ use thiserror::Error;
 
 /// From the plan to its start, so that every worker has it in time.
 const PLAN_LEAD: Duration = Duration::from_millis(50);
-/// How often the server's usage is sampled for the series.
+/// How often the usage of the server, and of the process behind it, is sampled for the series.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// Submission entries of a worker's ring: it never has more than a poll and its cancellation.
 const RING_ENTRIES: u32 = 64;
@@ -30,7 +30,7 @@ pub enum RunError {
     /// A thread or a ring could not be had, or descriptors, ports or memory ran out.
     #[error("the load generator itself failed: {0}")]
     Generator(#[from] io::Error),
-    /// `--server-pid` cannot be read.
+    /// `--server-pid` or `--backend-pid` cannot be read.
     #[error("cannot read the server's process: {0}")]
     Server(io::Error),
     /// A worker ended early; its error is the one that matters.
@@ -49,34 +49,34 @@ pub fn run(options: &Options) -> Result<Report, RunError> {
     let common = options.common();
     raise_descriptor_limit()?;
     let dialect = dialect(options)?;
-    let server = common.server_pid.map(Process::new);
-    let sample = || server.as_ref().map(Process::sample).transpose().map_err(RunError::Server);
-    let before = sample()?;
+    let begin = |pid: Option<u32>| pid.map(Observed::begin).transpose().map_err(RunError::Server);
+    let (mut server, mut backend) = (begin(common.server_pid)?, begin(common.backend_pid)?);
+    let mut sample = |sample: fn(&mut Observed) -> io::Result<()>| {
+        server.iter_mut().chain(&mut backend).try_for_each(sample).map_err(RunError::Server)
+    };
 
     let workers = spawn(options, dialect)?;
     let begun = clock::now();
     workers.wait_connected()?;
     let connected_at = clock::now();
-    let connected = sample()?;
+    sample(Observed::connected)?;
 
     let plan = plan(options);
     workers.announce(plan)?;
     sleep_until(plan.measure_from);
-    let mut series = Vec::new();
     let mut next = plan.measure_from;
     while next < plan.end {
-        series.extend(sample()?);
+        sample(Observed::measure)?;
         next += clock::from_duration(SAMPLE_EVERY);
         sleep_until(next.min(plan.end));
     }
-    series.extend(sample()?);
+    sample(Observed::measure)?;
     let stats = workers.finish()?;
     if stats.joined == 0 {
         return Err(RunError::Unreachable(stats.samples.join("; ")));
     }
-    let (before, connected): (Option<Usage>, Option<Usage>) = (before, connected);
     let connecting = Duration::from_nanos(connected_at - begun);
-    Ok(Report::new(options, &Measurements { stats, before, connected, connecting, series }))
+    Ok(Report::new(options, &Measurements { stats, server, backend, connecting }))
 }
 
 fn dialect(options: &Options) -> Result<Dialect, RunError> {
@@ -108,9 +108,12 @@ struct Workers {
 
 fn spawn(options: &Options, dialect: Dialect) -> Result<Workers, RunError> {
     match &options.scenario {
-        ScenarioOptions::Echo { common, payload, in_flight, bare } => {
+        ScenarioOptions::Echo { common, payload, in_flight, rate, bare } => {
             let (payload_bytes, in_flight) = (*payload as usize, *in_flight as usize);
-            let settings = EchoSettings { payload_bytes, in_flight, bare: *bare };
+            // Each worker sends its share.
+            let workers = common.cores.as_ref().map_or(1, |cores| cores.0.len());
+            let rate = rate.map(|rate| rate / workers as f64);
+            let settings = EchoSettings { payload_bytes, in_flight, rate, bare: *bare };
             Workers::spawn(common, dialect, move |_, clients| Echo::new(settings, clients))
         }
         ScenarioOptions::Broadcast { common, payload, in_flight, rate } => {

@@ -38,7 +38,8 @@ impl Options {
 /// What the clients do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ScenarioOptions {
-    /// Every client sends `echo` with an ack and waits for the answer before the next (closed loop).
+    /// Clients send `echo` with an ack: each waits for the answer before the next (closed loop), or they take turns at
+    /// a rate.
     Echo {
         /// The options every scenario has.
         #[command(flatten)]
@@ -49,6 +50,9 @@ pub enum ScenarioOptions {
         /// Messages under way per client.
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
         in_flight: u32,
+        /// Echoes per second, all clients together, whether the last ones have arrived or not (open loop).
+        #[arg(long, value_name = "PER_SECOND", conflicts_with = "in_flight", value_parser = parse_rate)]
+        rate: Option<f64>,
         /// Echo WebSocket messages, with no Socket.IO above them.
         #[arg(long)]
         bare: bool,
@@ -127,6 +131,9 @@ pub struct Common {
     /// The server's process, to measure its CPU time and memory.
     #[arg(long, value_name = "PID")]
     pub server_pid: Option<u32>,
+    /// The process behind the server, to measure its CPU time and memory by itself.
+    #[arg(long, value_name = "PID")]
+    pub backend_pid: Option<u32>,
     /// Write the result here as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -143,10 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn a_broadcast_is_a_closed_loop_or_has_a_rate() {
+    fn echoes_and_broadcasts_are_a_closed_loop_or_have_a_rate() {
         let parse = |line: &str| Options::try_parse_from(line.split(' '));
-        assert!(parse("loadgen broadcast --rate 10").is_ok());
-        assert!(parse("loadgen broadcast --rate 10 --in-flight 2").is_err());
-        assert!(parse("loadgen broadcast --rate 0").is_err());
+        for scenario in ["echo", "broadcast"] {
+            assert!(parse(&format!("loadgen {scenario} --rate 10")).is_ok());
+            assert!(parse(&format!("loadgen {scenario} --rate 10 --in-flight 2")).is_err());
+            assert!(parse(&format!("loadgen {scenario} --rate 0")).is_err());
+        }
     }
 }

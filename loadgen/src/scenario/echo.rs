@@ -1,8 +1,10 @@
-//! Closed-loop echo: each client keeps a number of messages under way, and each must come back as it was.
+//! Echo: what is sent must come back as it was. Each client keeps a number of messages under way (closed loop), or the
+//! clients take turns at a steady rate (open loop).
 
 use super::{Clients, Link, Plan, Scenario};
 use crate::clock::Nanos;
 use crate::payload::Payload;
+use crate::schedule::Schedule;
 use crate::stats::Stats;
 use crate::wire::{packet, push_decimal};
 use smallvec::SmallVec;
@@ -14,6 +16,8 @@ pub(crate) struct EchoSettings {
     pub(crate) payload_bytes: usize,
     /// Messages under way per client.
     pub(crate) in_flight: usize,
+    /// Messages of this worker per second; the loop is then open, and latency counts from the time one was due.
+    pub(crate) rate: Option<f64>,
     /// No Socket.IO: the payload alone is the message, and comes back in order.
     pub(crate) bare: bool,
 }
@@ -23,6 +27,9 @@ pub(crate) struct Echo {
     settings: EchoSettings,
     payload: Payload,
     plan: Option<Plan>,
+    schedule: Option<Schedule>,
+    /// Messages that were due so far, in an open loop.
+    due: u64,
     clients: Vec<Sender>,
     outstanding: u64,
     /// Scratch: the packet to send, and the arguments an answer should have.
@@ -50,6 +57,8 @@ impl Echo {
             settings,
             payload: Payload::new(settings.payload_bytes),
             plan: None,
+            schedule: None,
+            due: 0,
             clients: std::iter::repeat_with(Sender::default).take(clients).collect(),
             outstanding: 0,
             text: Vec::new(),
@@ -102,6 +111,10 @@ impl Echo {
 impl Scenario for Echo {
     fn start(&mut self, plan: Plan, clients: &mut Clients<'_>) {
         self.plan = Some(plan);
+        self.schedule = self.settings.rate.map(|rate| Schedule::new(plan.start, rate));
+        if self.schedule.is_some() {
+            return;
+        }
         let joined: Vec<usize> = clients.joined().collect();
         for position in joined {
             for _ in 0..self.settings.in_flight {
@@ -125,13 +138,28 @@ impl Scenario for Echo {
             stats.messages += 1;
             stats.latency.saturating_record(now.saturating_sub(answered.at));
         }
-        if now < plan.end {
+        if now < plan.end && self.schedule.is_none() {
             self.next_message(link.position, link.client.number, now);
             link.emit(&self.text);
         }
     }
 
-    fn turn(&mut self, _clients: &mut Clients<'_>, _now: Nanos) -> Option<Nanos> {
+    fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos) -> Option<Nanos> {
+        let (plan, schedule) = (self.plan?, self.schedule?);
+        let count = u64::try_from(self.clients.len()).expect("fewer than 2^64");
+        while count > 0 && now < plan.end {
+            let due = schedule.time_of(self.due);
+            if due > now {
+                return Some(due);
+            }
+            let position = usize::try_from(self.due % count).expect("a position in a Vec");
+            self.due += 1;
+            // One that is gone misses its turn.
+            if let Some(number) = clients.number(position) {
+                self.next_message(position, number, due);
+                clients.emit(position, &self.text);
+            }
+        }
         None
     }
 
@@ -154,7 +182,7 @@ mod tests {
     use super::*;
 
     fn echo(bare: bool) -> Echo {
-        let mut echo = Echo::new(EchoSettings { payload_bytes: 18, in_flight: 2, bare }, 1);
+        let mut echo = Echo::new(EchoSettings { payload_bytes: 18, in_flight: 2, rate: None, bare }, 1);
         echo.next_message(0, 3, 10);
         echo
     }
