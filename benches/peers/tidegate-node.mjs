@@ -1,14 +1,15 @@
 // `tidegate-node`: the same application as a backend of the gateway.
 //
-//   node tidegate-node.mjs SOCKET [EXPECTED]
+//   node tidegate-node.mjs --socket PATH [--expect N]
 //
-// Prints `serving` when the gateway has welcomed it, and `all EXPECTED sockets, so many recovered` when it has seen that many
-// connections.
+// Prints `serving` when the gateway has welcomed it, and `all N sockets, R recovered` when it has seen that many connections.
+import { parseArgs } from "node:util";
 import { Server } from "socket.io";
 import { attach } from "tidegate";
 import { handle } from "./handlers.mjs";
 
-const [path, expected] = process.argv.slice(2);
+const { values } = parseArgs({ options: { socket: { type: "string" }, expect: { type: "string", default: "0" } } });
+const expected = Number(values.expect);
 const io = new Server();
 handle(io);
 
@@ -17,8 +18,8 @@ let recovered = 0;
 io.on("connection", (socket) => {
   sockets++;
   if (socket.recovered) recovered++;
-  if (sockets === Number(expected)) console.log(`all ${sockets} sockets, ${recovered} recovered`);
+  if (sockets === expected) console.log(`all ${sockets} sockets, ${recovered} recovered`);
 });
 
-await attach(io, { path });
+await attach(io, { path: values.socket });
 console.log("serving");

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use tidegate_benches::runner::{self, Options};
+use tidegate_benches::runner::{self, LinkOptions, Options};
 
 /// Tidegate next to the floor and its peers.
 #[derive(Parser)]
@@ -16,11 +16,16 @@ struct Cli {
 enum What {
     /// The rows of issue 2, "Speed and memory it must reach".
     Issue2(Options),
+    /// What an application behind the gateway costs.
+    Issue3(LinkOptions),
 }
 
 fn main() -> ExitCode {
-    let What::Issue2(options) = Cli::parse().what;
-    match runner::issue2(&options) {
+    let measured = match Cli::parse().what {
+        What::Issue2(options) => runner::issue2(&options),
+        What::Issue3(options) => runner::issue3(&options),
+    };
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");

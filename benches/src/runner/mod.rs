@@ -4,31 +4,37 @@
 //! compared was measured close together. Every run has a server process of its own, so that nothing a run leaves
 //! behind (memory above all) is in the next.
 
+pub mod links;
+mod process;
 mod rows;
 mod server;
 mod table;
 
+pub use links::{LinkOptions, issue3};
 pub use rows::{Limit, Line, ROWS, Row, Unit};
 pub use server::Peer;
 
-use clap::Parser;
+use clap::{Args, Parser};
 use rustix::system::uname;
 use serde_json::{Value, json};
 use server::{Server, ServerError};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 use table::{Run, Table};
 use thiserror::Error;
 
-/// What to measure, and where.
-#[derive(Debug, Parser)]
-pub struct Options {
+/// Client addresses: each has 28 000 ports.
+const SOURCES: &str = "127.0.0.1-127.0.0.8";
+
+/// What every benchmark needs.
+#[derive(Debug, Args)]
+pub struct Common {
     /// Directory of the binaries.
     #[arg(long, value_name = "DIR")]
     bin_dir: PathBuf,
-    /// Directory with `node.mjs` and its `node_modules`.
+    /// Directory with the servers for Node and their `node_modules`.
     #[arg(long, value_name = "DIR")]
     node_dir: Option<PathBuf>,
     /// Directory for the results.
@@ -40,21 +46,29 @@ pub struct Options {
     /// One short run of everything: to see that it works, not to compare.
     #[arg(long)]
     quick: bool,
-    /// The servers, in this order. Those that are not built are left out.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Peer::Floor, Peer::Tidegate, Peer::Oxide])]
-    servers: Vec<Peer>,
     /// Only rows whose name starts with one of these.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     rows: Vec<String>,
+    /// Run everything under SCHED_FIFO, so that whatever else runs on the machine waits.
+    #[arg(long)]
+    fifo: bool,
+}
+
+/// What to measure for issue 2, and where.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// What every benchmark needs.
+    #[command(flatten)]
+    common: Common,
+    /// The servers, in this order. Those that are not built are left out.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Peer::Floor, Peer::Tidegate, Peer::Oxide])]
+    servers: Vec<Peer>,
     /// CPU of the server.
     #[arg(long, value_name = "CPU", default_value_t = 0)]
     server_core: u32,
     /// CPU of the load generator.
     #[arg(long, value_name = "CPU", default_value_t = 1)]
     client_core: u32,
-    /// Run both under SCHED_FIFO, so that whatever else runs on the machine waits.
-    #[arg(long)]
-    fifo: bool,
 }
 
 /// Why the benchmark could not go on.
@@ -76,18 +90,15 @@ pub enum BenchError {
 
 /// Measures the rows, prints the table, and writes everything to `<out_dir>/issue2.json`.
 pub fn issue2(options: &Options) -> Result<(), BenchError> {
-    fs::create_dir_all(&options.out_dir)?;
-    let servers: Vec<Peer> =
-        options.servers.iter().copied().filter(|peer| is_built(*peer, options)).collect();
+    let common = &options.common;
+    fs::create_dir_all(&common.out_dir)?;
+    let servers: Vec<Peer> = options.servers.iter().copied().filter(|peer| is_built(*peer, common)).collect();
     if servers.is_empty() {
         return Err(BenchError::Nothing("none of the servers is built"));
     }
-    let wanted =
-        |row: &&Row| options.rows.is_empty() || options.rows.iter().any(|name| row.name.starts_with(name));
     let mut runs = Vec::new();
-    for row in ROWS.iter().filter(wanted) {
-        let repetitions = if options.quick { 1 } else { options.repetitions.min(row.repetitions_max) };
-        for repetition in 0..repetitions {
+    for row in ROWS.iter().filter(|row| common.wants(row.name)) {
+        for repetition in 0..common.repetitions().min(row.repetitions_max) {
             for peer in servers.iter().copied().filter(|peer| row.suits(*peer)) {
                 let report = measure(row, peer, options)?;
                 runs.push(Run { row: row.name, peer, repetition, report });
@@ -96,14 +107,11 @@ pub fn issue2(options: &Options) -> Result<(), BenchError> {
         // As they come: a whole benchmark takes half an hour.
         print!("{}", Table { row, servers: &servers, runs: &runs });
     }
-    if runs.is_empty() {
-        return Err(BenchError::Nothing("no row has such a name"));
-    }
-    save(&runs, options)
+    common.save("issue2", &runs.iter().map(Run::to_json).collect::<Vec<_>>())
 }
 
-fn is_built(peer: Peer, options: &Options) -> bool {
-    let built = peer.program(&options.bin_dir, options.node_dir.as_deref()).is_some();
+fn is_built(peer: Peer, common: &Common) -> bool {
+    let built = peer.program(&common.bin_dir, common.node_dir.as_deref()).is_some();
     if !built {
         eprintln!("bench: {} is not built, and left out", peer.name());
     }
@@ -112,71 +120,91 @@ fn is_built(peer: Peer, options: &Options) -> bool {
 
 /// One run: a fresh server on its core, the load generator on the other.
 fn measure(row: &Row, peer: Peer, options: &Options) -> Result<Value, BenchError> {
-    let prefix = prefix(options.server_core, options.fifo);
+    let common = &options.common;
     let program = peer
-        .program(&options.bin_dir, options.node_dir.as_deref())
+        .program(&common.bin_dir, common.node_dir.as_deref())
         .ok_or(BenchError::Nothing("a server has disappeared"))?;
-    let server = Server::start(&prefix, &program)?;
-    let result = options.out_dir.join("run.json");
-    let core = options.client_core.to_string();
-    let mut load = command(&self::prefix(options.client_core, options.fifo));
-    load.arg(options.bin_dir.join("tidegate-loadgen"))
-        .args(row.load)
-        .args(if options.quick { row.quick } else { row.full })
-        .args(["--url", server.url(), "--server-pid", &server.pid().to_string(), "--cores", &core])
-        .args(["--source-addresses", "127.0.0.1-127.0.0.8", "--json"])
-        .arg(&result)
-        .stdout(Stdio::null());
-    let status = load.status()?;
-    let report = match status.code() {
-        // 1 means that the run went through and something was lost: the report says what.
-        Some(0 | 1) => read_report(&result)?,
-        _ => return Err(BenchError::Load(format!("{} with {}: {status}", row.name, peer.name()))),
-    };
-    if report["ok"] != json!(true) {
-        eprintln!(
-            "bench: {} with {}: {} {}",
-            row.name,
-            peer.name(),
-            report["errors"],
-            report["error_samples"]
-        );
+    let server = Server::start(&common.prefix(options.server_core), &program)?;
+    let pid = server.pid().to_string();
+    let timing = if common.quick { row.quick } else { row.full };
+    let words = [row.load, timing, &["--url", server.url(), "--server-pid", &pid]].concat();
+    let status = common.load(options.client_core, &words).stdout(Stdio::null()).status()?;
+    common.report(status, &format!("{} with {}", row.name, peer.name()))
+}
+
+impl Common {
+    /// Whether a row was asked for.
+    fn wants(&self, row: &str) -> bool {
+        self.rows.is_empty() || self.rows.iter().any(|name| row.starts_with(name))
     }
-    Ok(report)
-}
 
-fn read_report(path: &Path) -> Result<Value, BenchError> {
-    let text = fs::read(path)?;
-    fs::remove_file(path)?;
-    serde_json::from_slice(&text).map_err(|error| BenchError::Load(error.to_string()))
-}
+    fn repetitions(&self) -> u32 {
+        if self.quick { 1 } else { self.repetitions }
+    }
 
-/// What puts a process on a core. All of it execs, so the process id stays.
-fn prefix(core: u32, fifo: bool) -> Vec<String> {
-    let priority = if fifo { "chrt -f 1 " } else { "" };
-    format!("{priority}taskset -c {core}").split(' ').map(str::to_owned).collect()
+    /// What puts a process on a core, and lets it end with us. All of it execs, so the process id stays.
+    fn prefix(&self, core: u32) -> Vec<String> {
+        let priority = if self.fifo { "chrt -f 1 " } else { "" };
+        let words = format!("setpriv --pdeathsig KILL {priority}taskset -c {core}");
+        words.split(' ').map(str::to_owned).collect()
+    }
+
+    /// The load generator on a core. `words` begin with the scenario.
+    fn load(&self, core: u32, words: &[&str]) -> Command {
+        let mut command = command(&self.prefix(core));
+        command
+            .arg(self.bin_dir.join("tidegate-loadgen"))
+            .args(words)
+            .args(["--cores", &core.to_string(), "--source-addresses", SOURCES, "--json"])
+            .arg(self.result());
+        command
+    }
+
+    /// What the load generator has found out. Errors it counted are told; they spoil the run, not the benchmark.
+    fn report(&self, status: ExitStatus, what: &str) -> Result<Value, BenchError> {
+        // 1 means that the run went through and something was lost: the report says what.
+        if !matches!(status.code(), Some(0 | 1)) {
+            return Err(BenchError::Load(format!("{what}: {status}")));
+        }
+        let text = fs::read(self.result())?;
+        fs::remove_file(self.result())?;
+        let report: Value =
+            serde_json::from_slice(&text).map_err(|error| BenchError::Load(error.to_string()))?;
+        if report["ok"] != json!(true) {
+            eprintln!("bench: {what}: {} {}", report["errors"], report["error_samples"]);
+        }
+        Ok(report)
+    }
+
+    fn result(&self) -> PathBuf {
+        self.out_dir.join("run.json")
+    }
+
+    /// Writes every run, and what it ran on, to `<out_dir>/<name>.json`.
+    fn save(&self, name: &str, runs: &[Value]) -> Result<(), BenchError> {
+        if runs.is_empty() {
+            return Err(BenchError::Nothing("no row has such a name"));
+        }
+        let system = uname();
+        let result = json!({
+            "unix_time": SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            "kernel": system.release().to_string_lossy(),
+            "cpu": cpu_model(),
+            "quick": self.quick,
+            "fifo": self.fifo,
+            "runs": runs,
+        });
+        let path = self.out_dir.join(name).with_extension("json");
+        fs::write(&path, format!("{result:#}\n"))?;
+        println!("\nEvery run is in {}", path.display());
+        Ok(())
+    }
 }
 
 fn command(words: &[String]) -> Command {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
     command
-}
-
-fn save(runs: &[Run], options: &Options) -> Result<(), BenchError> {
-    let system = uname();
-    let result = json!({
-        "unix_time": SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        "kernel": system.release().to_string_lossy(),
-        "cpu": cpu_model(),
-        "quick": options.quick,
-        "fifo": options.fifo,
-        "runs": runs.iter().map(Run::to_json).collect::<Vec<_>>(),
-    });
-    let path = options.out_dir.join("issue2.json");
-    fs::write(&path, format!("{result:#}\n"))?;
-    println!("\nEvery run is in {}", path.display());
-    Ok(())
 }
 
 fn cpu_model() -> String {

@@ -1,10 +1,10 @@
-//! A server process: how it is started, where it listens, and that it is gone afterwards.
+//! A server process: how it is started, and where it listens.
 
+use super::process::{PATIENCE, Process};
 use clap::ValueEnum;
 use std::ffi::OsString;
-use std::io::{self, BufRead as _, BufReader};
+use std::io;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
 use thiserror::Error;
 
 /// The servers that are compared.
@@ -20,15 +20,18 @@ pub enum Peer {
     Node,
 }
 
-/// A server did not come up.
+/// A server, or the application behind it, did not come up.
 #[derive(Debug, Error)]
 pub enum ServerError {
     /// It could not be started, or its output not be read.
     #[error("cannot start {0}: {1}")]
     Start(String, io::Error),
     /// It ended, or said something else.
-    #[error("{0} did not say where it listens")]
-    Silent(String),
+    #[error("{0} ended, and did not say {1}")]
+    Silent(String, &'static str),
+    /// It still runs.
+    #[error("{0} did not say {1} in time")]
+    Late(String, &'static str),
 }
 
 impl Peer {
@@ -57,27 +60,19 @@ impl Peer {
     }
 }
 
-/// A running server. It is killed when this is dropped: how it stops is not what is measured.
+/// A running server. It is killed when this is dropped.
 pub(super) struct Server {
-    process: Child,
+    process: Process,
     url: String,
-    /// Open as long as it runs, so that what it prints does not kill it.
-    _output: BufReader<ChildStdout>,
 }
 
 impl Server {
     /// Starts `program` behind `prefix`, and waits until it listens.
     pub(super) fn start(prefix: &[String], program: &[OsString]) -> Result<Self, ServerError> {
         let name = program.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-        let mut command = super::command(prefix);
-        command.args(program).env("NODE_ENV", "production").stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut process = command.spawn().map_err(|error| ServerError::Start(name.clone(), error))?;
-        let mut output = BufReader::new(process.stdout.take().expect("it was asked for"));
-        let url = wait_for_url(&mut output);
-        let mut server = Self { process, url: String::new(), _output: output };
-        server.url =
-            url.map_err(|error| ServerError::Start(name.clone(), error))?.ok_or(ServerError::Silent(name))?;
-        Ok(server)
+        let process = Process::start(&name, super::command(prefix).args(program))?;
+        let (_, url) = process.wait_for("where it listens", PATIENCE, url_of)?;
+        Ok(Self { process, url })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -85,25 +80,13 @@ impl Server {
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.process.id()
+        self.process.pid()
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ended_already = self.process.kill();
-        let _nobody_to_tell = self.process.wait();
-    }
-}
-
-/// `None` if it ends without saying it.
-fn wait_for_url(output: &mut impl io::BufRead) -> io::Result<Option<String>> {
-    for line in output.lines() {
-        if let Some((_, url)) = line?.split_once("listening on http://") {
-            return Ok(Some(format!("http://{}", url.trim())));
-        }
-    }
-    Ok(None)
+fn url_of(line: &str) -> Option<String> {
+    let (_, address) = line.split_once("listening on http://")?;
+    Some(format!("http://{}", address.trim()))
 }
 
 #[cfg(test)]
@@ -111,9 +94,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_that_says_where_it_listens_may_come_after_others() {
-        let mut output = &b"starting\nlistening on http://127.0.0.1:81\n"[..];
-        assert_eq!(wait_for_url(&mut output).unwrap().as_deref(), Some("http://127.0.0.1:81"));
-        assert_eq!(wait_for_url(&mut &b"error\n"[..]).unwrap(), None);
+    fn the_line_that_says_where_it_listens_may_say_more_before() {
+        assert_eq!(url_of("INFO listening on http://127.0.0.1:81\n").as_deref(), Some("http://127.0.0.1:81"));
+        assert_eq!(url_of("backends connect to /run/x"), None);
     }
 }

@@ -147,7 +147,10 @@ impl Scenario for Echo {
     fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos) -> Option<Nanos> {
         let (plan, schedule) = (self.plan?, self.schedule?);
         let count = u64::try_from(self.clients.len()).expect("fewer than 2^64");
-        while count > 0 && now < plan.end {
+        if count == 0 || now >= plan.end {
+            return None;
+        }
+        loop {
             let due = schedule.time_of(self.due);
             if due > now {
                 return Some(due);
@@ -160,7 +163,6 @@ impl Scenario for Echo {
                 clients.emit(position, &self.text);
             }
         }
-        None
     }
 
     /// What was under way to a lost client stays outstanding: it is lost.

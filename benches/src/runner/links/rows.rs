@@ -1,0 +1,278 @@
+//! What issue 3 asks for: the loads, and the numbers that are taken from each.
+
+use super::lineup::Lineup;
+
+/// Where the load generator runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCore {
+    /// With the gateway, so that the application has a CPU for itself.
+    Gateway,
+    /// With the backend, so that the gateway has a CPU for itself.
+    Backend,
+}
+
+/// What one piece of work is, by which CPU time is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A message that arrives at a client.
+    Message,
+    /// A message that arrives at every client.
+    Broadcast,
+    /// The adoption of all sockets by a new backend.
+    Adoption,
+}
+
+/// One load, for several lineups.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Short name, also for `--rows`.
+    pub name: &'static str,
+    /// Arguments of the load generator that say what is measured.
+    pub load: &'static [&'static str],
+    /// Clients.
+    pub clients: u32,
+    /// What is counted.
+    pub work: Work,
+    /// Who plays.
+    pub lineups: &'static [Lineup],
+    /// Where the load generator runs.
+    pub client: ClientCore,
+}
+
+/// A number of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// CPU time of the application per work, nanoseconds. Of the gateway with its own application there is none.
+    Application,
+    /// CPU time of the gateway per work, nanoseconds.
+    Gateway,
+    /// CPU time of both per work, nanoseconds.
+    Both,
+    /// Median latency, nanoseconds.
+    Latency,
+    /// Messages per second.
+    Rate,
+    /// From the new backend's WELCOME until all sockets are its own, nanoseconds.
+    Adopted,
+    /// The same from its exec.
+    AdoptedFromExec,
+}
+
+/// How a number is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Nanoseconds as microseconds.
+    Micros,
+    /// Nanoseconds as milliseconds.
+    Millis,
+    /// Messages per second as thousands.
+    Thousands,
+}
+
+/// What a number must reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// Shown, not judged.
+    None,
+    /// One lineup's over another's in the same row: at most this.
+    Ratio(Lineup, Lineup, f64),
+    /// One lineup's less another's in the same row: at most so many nanoseconds.
+    Added(Lineup, Lineup, f64),
+    /// One lineup's here over the same in another row: at most this.
+    Growth(Lineup, &'static str, f64),
+    /// Everybody's: at most so many nanoseconds.
+    AtMost(f64),
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// What it is.
+    pub label: &'static str,
+    /// The row it is taken from.
+    pub row: &'static str,
+    /// The number.
+    pub number: Number,
+    /// How it is shown.
+    pub unit: Unit,
+    /// What it must reach.
+    pub target: Target,
+}
+
+const BOTH_NODES: &[Lineup] = &[Lineup::Stock, Lineup::Node];
+const BEHIND_GATEWAY: &[Lineup] = &[Lineup::Embedded, Lineup::Rust, Lineup::Node];
+
+/// The loads.
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "echo-1000",
+        load: &["echo"],
+        clients: 1000,
+        work: Work::Message,
+        lineups: BOTH_NODES,
+        client: ClientCore::Gateway,
+    },
+    Row {
+        name: "paced-1000",
+        // Half of what the stock server can do.
+        load: &["echo", "--rate", "20000"],
+        clients: 1000,
+        work: Work::Message,
+        lineups: BOTH_NODES,
+        client: ClientCore::Gateway,
+    },
+    Row {
+        name: "broadcast-100",
+        // So rarely that the stock server can do it with 10 000, and as rarely here, so that both find cold caches.
+        load: &["broadcast", "--rate", "5"],
+        clients: 100,
+        work: Work::Broadcast,
+        lineups: BOTH_NODES,
+        client: ClientCore::Gateway,
+    },
+    Row {
+        name: "broadcast-10000",
+        load: &["broadcast", "--rate", "5"],
+        clients: 10_000,
+        work: Work::Broadcast,
+        lineups: BOTH_NODES,
+        client: ClientCore::Gateway,
+    },
+    Row {
+        name: "gateway-1000",
+        load: &["echo"],
+        clients: 1000,
+        work: Work::Message,
+        lineups: BEHIND_GATEWAY,
+        client: ClientCore::Backend,
+    },
+    Row {
+        name: "latency-10",
+        load: &["echo", "--rate", "1000"],
+        clients: 10,
+        work: Work::Message,
+        lineups: BEHIND_GATEWAY,
+        client: ClientCore::Backend,
+    },
+    Row {
+        name: "adoption-10000",
+        load: &["idle"],
+        clients: 10_000,
+        work: Work::Adoption,
+        lineups: &[Lineup::Node, Lineup::Rust],
+        client: ClientCore::Gateway,
+    },
+];
+
+const fn shown(label: &'static str, row: &'static str, number: Number, unit: Unit) -> Line {
+    Line { label, row, number, unit, target: Target::None }
+}
+
+/// The table.
+pub const LINES: &[Line] = &[
+    Line {
+        label: "echo with ack, 1 000 clients: CPU of the application per event",
+        row: "echo-1000",
+        number: Number::Application,
+        unit: Unit::Micros,
+        target: Target::Ratio(Lineup::Node, Lineup::Stock, 1.0 / 3.0),
+    },
+    shown("… of the gateway", "echo-1000", Number::Gateway, Unit::Micros),
+    shown("… of both", "echo-1000", Number::Both, Unit::Micros),
+    shown("… thousand events per second", "echo-1000", Number::Rate, Unit::Thousands),
+    shown(
+        "the same, 20 000 events per second: CPU of the application",
+        "paced-1000",
+        Number::Application,
+        Unit::Micros,
+    ),
+    shown("… of the gateway", "paced-1000", Number::Gateway, Unit::Micros),
+    shown(
+        "`io.emit` to 100 clients: CPU of the application per broadcast",
+        "broadcast-100",
+        Number::Application,
+        Unit::Micros,
+    ),
+    Line {
+        label: "`io.emit` to 10 000: CPU of the application per broadcast",
+        row: "broadcast-10000",
+        number: Number::Application,
+        unit: Unit::Micros,
+        target: Target::Ratio(Lineup::Node, Lineup::Stock, 1.0 / 200.0),
+    },
+    Line {
+        label: "… does it depend on the number of clients",
+        row: "broadcast-10000",
+        number: Number::Application,
+        unit: Unit::Micros,
+        target: Target::Growth(Lineup::Node, "broadcast-100", 1.5),
+    },
+    shown("… of the gateway", "broadcast-10000", Number::Gateway, Unit::Millis),
+    Line {
+        label: "echo with ack, 1 000 clients: CPU of the gateway per event",
+        row: "gateway-1000",
+        number: Number::Gateway,
+        unit: Unit::Micros,
+        target: Target::Added(Lineup::Rust, Lineup::Embedded, 2_000.0),
+    },
+    shown("… of the application", "gateway-1000", Number::Application, Unit::Micros),
+    shown("… thousand events per second", "gateway-1000", Number::Rate, Unit::Thousands),
+    Line {
+        label: "echo with ack, 1 000 per second: median latency",
+        row: "latency-10",
+        number: Number::Latency,
+        unit: Unit::Micros,
+        target: Target::Added(Lineup::Rust, Lineup::Embedded, 60_000.0),
+    },
+    Line {
+        label: "adoption of 10 000 sockets after kill -9, from WELCOME",
+        row: "adoption-10000",
+        number: Number::Adopted,
+        unit: Unit::Millis,
+        target: Target::AtMost(2e9),
+    },
+    shown("… from exec", "adoption-10000", Number::AdoptedFromExec, Unit::Millis),
+];
+
+impl Unit {
+    /// The number as the table shows it.
+    pub(super) fn show(self, value: f64) -> String {
+        match self {
+            Self::Micros if value >= 1e6 => format!("{:.0}", value / 1e3),
+            Self::Micros => format!("{:.2}", value / 1e3),
+            Self::Millis => format!("{:.1}", value / 1e6),
+            Self::Thousands => format!("{:.1}", value / 1e3),
+        }
+    }
+
+    /// With its name.
+    pub(super) fn show_whole(self, value: f64) -> String {
+        let name = match self {
+            Self::Micros => "µs",
+            Self::Millis => "ms",
+            Self::Thousands => "k/s",
+        };
+        format!("{} {name}", self.show(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_of_a_row_whose_lineups_it_judges() {
+        for line in LINES {
+            let row = ROWS.iter().find(|row| row.name == line.row).expect(line.row);
+            let judged: &[Lineup] = match &line.target {
+                Target::Ratio(one, other, _) | Target::Added(one, other, _) => &[*one, *other],
+                Target::Growth(one, since, _) => {
+                    assert!(ROWS.iter().any(|row| row.name == *since), "{since}");
+                    &[*one]
+                }
+                Target::None | Target::AtMost(_) => &[],
+            };
+            assert!(judged.iter().all(|lineup| row.lineups.contains(lineup)), "{}", line.label);
+        }
+    }
+}
