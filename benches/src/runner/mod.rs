@@ -49,7 +49,7 @@ pub struct Common {
     /// Only rows whose name starts with one of these.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     rows: Vec<String>,
-    /// Run everything under SCHED_FIFO, so that whatever else runs on the machine waits.
+    /// Run everything under SCHED_FIFO (what is made of Node: nice -20), so that whatever else runs on the machine waits.
     #[arg(long)]
     fifo: bool,
 }
@@ -124,7 +124,7 @@ fn measure(row: &Row, peer: Peer, options: &Options) -> Result<Value, BenchError
     let program = peer
         .program(&common.bin_dir, common.node_dir.as_deref())
         .ok_or(BenchError::Nothing("a server has disappeared"))?;
-    let server = Server::start(&common.prefix(options.server_core), &program)?;
+    let server = Server::start(&peer.prefix(common, options.server_core), &program)?;
     let pid = server.pid().to_string();
     let timing = if common.quick { row.quick } else { row.full };
     let words = [row.load, timing, &["--url", server.url(), "--server-pid", &pid]].concat();
@@ -144,7 +144,16 @@ impl Common {
 
     /// What puts a process on a core, and lets it end with us. All of it execs, so the process id stays.
     fn prefix(&self, core: u32) -> Vec<String> {
-        let priority = if self.fifo { "chrt -f 1 " } else { "" };
+        self.prefix_with("chrt -f 1 ", core)
+    }
+
+    /// The same for Node: its threads spin for each other, which takes minutes under SCHED_FIFO with all of them on one CPU.
+    fn node_prefix(&self, core: u32) -> Vec<String> {
+        self.prefix_with("nice -n -20 ", core)
+    }
+
+    fn prefix_with(&self, priority: &str, core: u32) -> Vec<String> {
+        let priority = if self.fifo { priority } else { "" };
         let words = format!("setpriv --pdeathsig KILL {priority}taskset -c {core}");
         words.split(' ').map(str::to_owned).collect()
     }

@@ -1,5 +1,6 @@
 //! A server process: how it is started, and where it listens.
 
+use super::Common;
 use super::process::{PATIENCE, Process};
 use clap::ValueEnum;
 use std::ffi::OsString;
@@ -43,6 +44,11 @@ impl Peer {
             Self::Oxide => "oxide",
             Self::Node => "node",
         }
+    }
+
+    /// What puts it on a core.
+    pub(super) fn prefix(self, common: &Common, core: u32) -> Vec<String> {
+        if self == Self::Node { common.node_prefix(core) } else { common.prefix(core) }
     }
 
     /// The command that starts it. `None` if it is not built.

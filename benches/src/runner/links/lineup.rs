@@ -118,16 +118,19 @@ impl<'a> Stage<'a> {
         let program = peer
             .program(&common.bin_dir, common.node_dir.as_deref())
             .ok_or(BenchError::Nothing("a server has disappeared"))?;
-        Ok(Server::start(&common.prefix(core), &program)?)
+        Ok(Server::start(&peer.prefix(common, core), &program)?)
     }
 
     /// Starts the backend, a first one or the next, and returns how long it took from there until it was welcomed.
     pub(super) fn start_backend(&mut self, expected: u32) -> Result<Duration, BenchError> {
         let file = self.lineup.file(self.common).ok_or(BenchError::Nothing("a backend has disappeared"))?;
-        let mut command: Command = command(&self.common.prefix(self.cores.backend));
-        if self.lineup == Lineup::Node {
-            command.arg("node");
-        }
+        let mut command: Command = if self.lineup == Lineup::Node {
+            let mut node = command(&self.common.node_prefix(self.cores.backend));
+            node.arg("node");
+            node
+        } else {
+            command(&self.common.prefix(self.cores.backend))
+        };
         command.arg(file).arg("--socket").arg(&self.socket.path).args(["--expect", &expected.to_string()]);
         let backend = Process::start(self.lineup.name(), &mut command)?;
         let (served, ()) =
