@@ -1,6 +1,7 @@
 //! A backend: how it is described, started and stopped.
 
 use crate::error::Error;
+use crate::handshake::ConnectionError;
 use crate::io::Io;
 use crate::link::keep::keep;
 use crate::namespace::{Namespace, Namespaces};
@@ -65,6 +66,17 @@ impl Builder {
         let mut handlers = Namespace::default();
         describe(&mut handlers);
         self.namespaces.add_dynamic(Box::new(exists), handlers);
+        self
+    }
+
+    /// Sees clients that the gateway refused at their first HTTP request, for logs: `connection_error` of Socket.IO.
+    /// Of several backends one is told, and none if they are busy.
+    #[must_use]
+    pub fn on_connection_error(
+        mut self,
+        observer: impl Fn(ConnectionError<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.namespaces.connection_error = Some(Box::new(observer));
         self
     }
 

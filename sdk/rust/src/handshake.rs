@@ -43,6 +43,29 @@ impl Handshake {
     }
 }
 
+/// A client was refused at its first HTTP request: see
+/// [`Builder::on_connection_error`](crate::Builder::on_connection_error).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ConnectionError<'a> {
+    /// The error code of Engine.IO: 0 to 5.
+    pub code: u8,
+    /// What the client was told.
+    pub message: &'a str,
+    handshake: &'a str,
+}
+
+impl<'a> ConnectionError<'a> {
+    pub(crate) fn new(code: u8, message: &'a str, handshake: &'a str) -> Self {
+        Self { code, message, handshake }
+    }
+
+    /// The request, without `auth`. Parsed each time.
+    pub fn request(&self) -> Handshake {
+        serde_json::from_str(self.handshake).unwrap_or_default()
+    }
+}
+
 /// The part of a handshake that [`auth`] reads.
 #[derive(Deserialize)]
 struct OnlyAuth<'a> {

@@ -76,7 +76,7 @@ pub use backend::{Backend, Builder};
 pub use broadcast::{Broadcast, Rooms};
 pub use error::{AckError, Error, Rejection, SendError};
 pub use event::{Ack, Event, EventRef, ServerEvent};
-pub use handshake::Handshake;
+pub use handshake::{ConnectionError, Handshake};
 pub use io::Io;
 pub use link::requests::{BroadcastAcks, ServerResponses};
 pub use namespace::Namespace;

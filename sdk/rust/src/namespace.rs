@@ -2,6 +2,7 @@
 
 use crate::error::Rejection;
 use crate::event::{Event, EventRef, ServerEvent};
+use crate::handshake::ConnectionError;
 use crate::io::Io;
 use crate::socket::{Release, Socket};
 use std::collections::HashMap;
@@ -218,6 +219,8 @@ impl fmt::Debug for Namespace {
 /// Decides whether a namespace of this name exists.
 type Pattern = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
+type ErrorObserver = Box<dyn Fn(ConnectionError<'_>) + Send + Sync>;
+
 /// A namespace with its name.
 #[derive(Clone)]
 pub(crate) struct Named {
@@ -230,6 +233,8 @@ pub(crate) struct Named {
 pub(crate) struct Namespaces {
     exact: HashMap<Arc<str>, Named>,
     dynamic: Vec<(Pattern, Arc<Namespace>)>,
+    /// Told of clients that came to none.
+    pub(crate) connection_error: Option<ErrorObserver>,
 }
 
 impl Namespaces {

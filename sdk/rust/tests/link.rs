@@ -299,6 +299,7 @@ async fn what_is_about_sockets_that_are_not_here_is_ignored() {
     peer.say(&ToBackend::Disconnected { socket: socket(1), reason: DisconnectReason::ClientNamespace });
     peer.say(&ToBackend::Transport { session: session(1), transport: "carrier pigeon" });
     peer.say(&ToBackend::Asked { request: 1, clients: 1 });
+    peer.say(&ToBackend::ConnectionError { code: 0, message: "", handshake: "" });
     peer.tick().await;
     peer.join(1).await;
 }

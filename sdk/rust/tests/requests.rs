@@ -163,3 +163,20 @@ async fn questions_that_are_open_when_the_link_is_lost_get_no_answer() {
     let unsent = soon(io.fetch_sockets()).await;
     assert!(matches!(unsent, Err(AckError::NotSent(SendError::NoLink))));
 }
+
+#[tokio::test]
+async fn a_client_that_was_refused_is_seen_and_the_link_goes_on() {
+    let (tell, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let gateway = Gateway::new();
+    let builder = Backend::builder(gateway.path()).namespace("/", |_| ()).on_connection_error(move |error| {
+        let host = error.request().header("host").map(str::to_owned);
+        tell.send((error.code, error.message.to_owned(), host)).unwrap();
+    });
+    let (mut peer, backend) = tokio::join!(gateway.welcome(), soon(builder.connect()));
+    let _backend = backend.unwrap();
+    let message = "Bad handshake method";
+    peer.say(&ToBackend::ConnectionError { code: 2, message, handshake: HANDSHAKE }).tick().await;
+    let expected = (2, message.to_owned(), Some("x".to_owned()));
+    assert_eq!(soon(seen.recv()).await.unwrap(), expected);
+    peer.join(1).await;
+}

@@ -5,6 +5,7 @@ use super::requests::ServerResponses;
 use super::sequence::{Job, caught, guarded, poll_once};
 use crate::args;
 use crate::event::{AckState, EventRef, ServerEvent};
+use crate::handshake::ConnectionError;
 use crate::io::Io;
 use crate::namespace::EventHandler;
 use crate::remote::RemoteSocket;
@@ -91,6 +92,12 @@ impl Table {
             ToBackend::Transport { session, transport } => {
                 if let Some(session) = self.sessions.get(&session) {
                     session.set_transport(transport);
+                }
+                self.handled += cost;
+            }
+            ToBackend::ConnectionError { code, message, handshake } => {
+                if let Some(observe) = &self.shared.namespaces.connection_error {
+                    guarded(|| observe(ConnectionError::new(code, message, handshake)));
                 }
                 self.handled += cost;
             }
