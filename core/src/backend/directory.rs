@@ -106,7 +106,13 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn new(here: ShardIndex) -> Self {
-        Self { here, links: Arena::default(), by_id: HashMap::new(), missed: HashMap::new(), missed_dynamic: None }
+        Self {
+            here,
+            links: Arena::default(),
+            by_id: HashMap::new(),
+            missed: HashMap::new(),
+            missed_dynamic: None,
+        }
     }
 
     pub(super) fn add(&mut self, id: LinkId, load: Load, out: Outbound) -> Key {

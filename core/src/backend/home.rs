@@ -1,7 +1,7 @@
 //! A link at home: its stream, its hello, its frames, and its credit.
 
 use super::Backends;
-use super::directory::{LinkId, Standing};
+use super::directory::{LinkId, Standing, share};
 use super::encoded;
 use super::message::{Asking, Message, News, Said};
 use super::requests::Ask;
@@ -189,6 +189,7 @@ impl Backends {
         let welcome = Welcome {
             version,
             window: WINDOW_BYTES,
+            portion: portion(share(&self.options, hello.window, io.shards())),
             frame_bytes_max: self.options.frame_bytes_max,
             software: "tidegate",
             options: &self.description,
@@ -460,6 +461,12 @@ fn selector_of(selector: &wire::Selector<'_>) -> Selector {
 
 fn milliseconds(count: u32) -> Duration {
     Duration::from_millis(count.into())
+}
+
+/// After how many bytes a backend must give credit: less than any shard's share, or one could wait for credit while
+/// the backend waits for more to give it for.
+fn portion(share: i64) -> u32 {
+    u32::try_from(share / 2).unwrap_or(u32::MAX).max(1)
 }
 
 /// The options of WELCOME.

@@ -182,8 +182,7 @@ impl Backends {
         let others = self.links.ready().filter(|other| other.id != link && other.names(namespace));
         let others: Vec<LinkId> = others.map(|other| other.id).collect();
         let count = u32::try_from(others.len()).unwrap_or(u32::MAX);
-        let timeout =
-            if timeout_ms == 0 { SERVER_TIMEOUT } else { Duration::from_millis(timeout_ms.into()) };
+        let timeout = if timeout_ms == 0 { SERVER_TIMEOUT } else { Duration::from_millis(timeout_ms.into()) };
         let asker = (request != 0).then(|| {
             let ask = ServerAsk { link, request, asked: count, missing: count, answers: Vec::new() };
             Asker { shard: self.here, question: self.asks.insert(Ask::Backends(ask)), timeout }

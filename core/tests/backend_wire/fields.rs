@@ -60,10 +60,12 @@ pub(crate) fn from_backend(frame: &FromBackend<'_>) -> Value {
 
 pub(crate) fn to_backend(frame: &ToBackend<'_>) -> Value {
     match *frame {
-        ToBackend::Welcome(Welcome { version, window, frame_bytes_max, software, options }) => json!({
-            "magic": magic(), "version": version, "window": window, "longest": frame_bytes_max,
-            "software": software, "options": options,
-        }),
+        ToBackend::Welcome(Welcome { version, window, portion, frame_bytes_max, software, options }) => {
+            json!({
+                "magic": magic(), "version": version, "window": window, "portion": portion, "longest": frame_bytes_max,
+                "software": software, "options": options,
+            })
+        }
         ToBackend::Refuse { code, message } => json!({ "code": code.code(), "message": message }),
         ToBackend::Credit(bytes) => json!({ "bytes": bytes }),
         ToBackend::Tick | ToBackend::Drained => json!({}),

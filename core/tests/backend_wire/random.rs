@@ -202,6 +202,7 @@ impl Pool {
             ToBackend::Welcome(Welcome {
                 version: r.u16(),
                 window: r.u32(),
+                portion: r.u32(),
                 frame_bytes_max: r.u32(),
                 software: text,
                 options: json,

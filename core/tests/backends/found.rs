@@ -3,7 +3,6 @@
 use crate::gate::{Gate, broadcast, emit, to};
 use crate::support::websocket::WebSocket;
 use tidegate_core::backend::wire::{FromBackend, List, Packet};
-use std::time::Duration;
 use tidegate_core::socket_io::ArgsRef;
 
 #[test]
@@ -63,7 +62,9 @@ fn what_waits_for_credit_is_sent_one_frame_at_a_time() {
     client.send_all(&[r#"42["a"]"#, r#"42["b"]"#, r#"42["c"]"#]);
     assert_eq!(link.hear(), [""; 0], "the window is used up");
     client.conn.reset();
-    for expected in [r##"event #0 ["a"]"##, r##"event #0 ["b"]"##, r##"event #0 ["c"]"##, "gone #0 transport close"] {
+    for expected in
+        [r##"event #0 ["a"]"##, r##"event #0 ["b"]"##, r##"event #0 ["c"]"##, "gone #0 transport close"]
+    {
         link.pay();
         assert_eq!(link.hear(), [expected]);
     }

@@ -197,6 +197,7 @@ impl Link {
 
     fn show(&self, frame: &ToBackend<'_>) -> String {
         match *frame {
+            ToBackend::ConnectionError { code, message, .. } => format!("connection error {code} {message}"),
             ToBackend::Welcome(welcome) => format!("welcome {} {}", welcome.version, welcome.software),
             ToBackend::Refuse { code, message } => format!("refuse {} {message}", code.code()),
             ToBackend::Credit(bytes) => format!("credit {bytes}"),

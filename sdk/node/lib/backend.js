@@ -30,6 +30,8 @@ class Backend {
     this.io = io;
     this.name = options.name;
     this.window = options.window;
+    /** Bytes that are dealt with before credit is given for them; the gateway says how many. */
+    this.portion = 1;
     this.events = events;
     /** What `close()` returned, once it was called; whether the link ends when everything is said. */
     this.closing = undefined;
@@ -80,6 +82,7 @@ class Backend {
     const version = frame.u16();
     if (version !== VERSION) throw new WireError(`version ${version}`);
     const window = frame.u32();
+    this.portion = frame.u32();
     const frameMax = frame.u32();
     const software = frame.text16();
     const options = frame.json();
@@ -183,7 +186,7 @@ class Backend {
     if (this.dispatch(type, frame) === NOT_NOW) return NOT_NOW;
     if ((type & COUNTED) !== 0) {
       this.handled += bytes;
-      if (this.handled >= this.window / 4) this.pending();
+      if (this.handled >= this.portion) this.pending();
     }
     return undefined;
   }
@@ -256,7 +259,7 @@ class Backend {
       this.drain.check();
       this.sessions.forgetIdle();
     } finally {
-      if (this.handled >= this.window / 4) {
+      if (this.handled >= this.portion) {
         this.writer.give(this.handled);
         this.handled = 0;
       }

@@ -34,7 +34,7 @@ const SENT_BY_BACKEND = {
 };
 
 const SENT_BY_GATEWAY = {
-  WELCOME: [0x81, { magic: "bytes4", version: "u16", window: "u32", longest: "u32", software: "text16", options: "json" }],
+  WELCOME: [0x81, { magic: "bytes4", version: "u16", window: "u32", portion: "u32", longest: "u32", software: "text16", options: "json" }],
   REFUSE: [0x82, { code: "u16", message: "text16" }],
   CREDIT: [0x83, { bytes: "u32" }],
   TICK: [0x84, {}],
@@ -153,7 +153,7 @@ const HANDSHAKE = {
   auth: { token: "t" },
 };
 
-const LIMITS = { window: 1 << 20, longest: 8 << 20 };
+const LIMITS = { window: 1 << 20, portion: 1 << 18, longest: 8 << 20 };
 
 /** One link, seen from the gateway. */
 class FakeLink {

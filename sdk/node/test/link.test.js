@@ -234,7 +234,7 @@ test("a batch is handled in one go, though its parts come late", async (t) => {
 });
 
 test("the gateway gets credit for what was handled, in portions", async (t) => {
-  const gateway = await gatewayFor(t);
+  const gateway = await gatewayFor(t, { portion: 1024 });
   const { io, peer } = await start(t, Server, { gateway, attach: { window: 4096 } });
   const { client } = await connected(io, peer);
   const sent = frame("CONNECT", client).length;

@@ -137,6 +137,8 @@ pub struct Welcome<'a> {
     pub version: u16,
     /// What the backend may send before it is given credit, in bytes.
     pub window: u32,
+    /// For so many bytes that it has dealt with the backend gives credit at the latest. At least 1.
+    pub portion: u32,
     /// The longest frame the gateway takes, in bytes, the length field included.
     pub frame_bytes_max: u32,
     /// The name of the software.
@@ -374,6 +376,7 @@ impl<'a> Welcome<'a> {
         Ok(Self {
             version: body.u16("version")?,
             window: body.u32("window")?,
+            portion: body.u32("portion")?,
             frame_bytes_max: body.u32("longest frame")?,
             software: body.text::<2>("software")?,
             options: body.text::<4>("options")?,
@@ -384,6 +387,7 @@ impl<'a> Welcome<'a> {
         out.bytes(&MAGIC);
         out.u16(self.version);
         out.u32(self.window);
+        out.u32(self.portion);
         out.u32(self.frame_bytes_max);
         out.text::<2>(self.software, "software")?;
         out.text::<4>(self.options, "options")

@@ -90,7 +90,7 @@ async fn serve(
     };
     let limits = Limits {
         queue_bytes: shared.settings.queue_bytes,
-        window: shared.settings.window,
+        portion: welcomed.portion,
         frame_bytes: welcomed.frame_bytes_max,
     };
     let link = Arc::new(Link::new(limits, welcomed.window));
@@ -110,6 +110,7 @@ async fn serve(
 /// What came of HELLO.
 struct Welcomed {
     window: u32,
+    portion: u32,
     frame_bytes_max: u32,
     options: Options,
     frames: Frames,
@@ -130,11 +131,12 @@ async fn connect(shared: &Shared) -> Result<(UnixStream, Welcomed), Error> {
         }
         let mut input = &buffer[..count];
         let Some(frame) = frames.next(&mut input)? else { continue };
-        let (window, frame_bytes_max, options) = match ToBackend::decode(frame.kind(), frame.body())? {
+        let (window, portion, frame_bytes_max, options) = match ToBackend::decode(frame.kind(), frame.body())?
+        {
             ToBackend::Welcome(welcome) if welcome.version == VERSION => {
                 // What applications may want to know is not needed to serve.
                 let options = serde_json::from_str(welcome.options).unwrap_or_default();
-                (welcome.window, welcome.frame_bytes_max, options)
+                (welcome.window, welcome.portion, welcome.frame_bytes_max, options)
             }
             ToBackend::Refuse { code, message } => {
                 return Err(Error::Refused { code: code.code(), message: message.to_owned() });
@@ -142,7 +144,7 @@ async fn connect(shared: &Shared) -> Result<(UnixStream, Welcomed), Error> {
             other => return Err(WireError::Kind(other.kind()).into()),
         };
         let rest = input.to_vec();
-        return Ok((stream, Welcomed { window, frame_bytes_max, options, frames, rest }));
+        return Ok((stream, Welcomed { window, portion, frame_bytes_max, options, frames, rest }));
     }
 }
 

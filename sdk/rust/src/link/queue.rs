@@ -20,10 +20,6 @@ use tokio::sync::Notify;
 const KEPT_BYTES_MAX: usize = 1 << 20;
 /// What is written at once up to here is one tick to the gateway (§4, "Order"). More need not wait for the rest.
 const TICK_BYTES: usize = 64 * 1024;
-/// The part of the window after which credit is given. The gateway divides its balance among its cores, so
-/// this has to be less than one core's share, or a core could wait for credit that is waiting for more to
-/// handle.
-const CREDIT_PART: u32 = 64;
 
 /// What is sent on one connection to the gateway. Shared by the task that drives it and all who send.
 #[derive(Debug)]
@@ -47,8 +43,9 @@ pub(crate) struct Link {
 pub(crate) struct Limits {
     /// Bytes that may wait to be sent.
     pub(crate) queue_bytes: usize,
-    /// Bytes the gateway may send without credit.
-    pub(crate) window: u32,
+    /// Bytes that are dealt with before credit is given for them. The gateway says so: it divides its balance among
+    /// its cores, and none may wait for credit that waits for more to be given for.
+    pub(crate) portion: u32,
     /// Longest frame the gateway takes.
     pub(crate) frame_bytes: u32,
 }
@@ -151,7 +148,7 @@ impl Link {
     }
 
     fn credit_step(&self) -> u32 {
-        (self.limits.window / CREDIT_PART).max(1)
+        self.limits.portion.max(1)
     }
 
     /// Moves everything that may be sent now to `written`, which is empty. If there is nothing, the task is
@@ -267,7 +264,7 @@ fn sendable(frames: &[u8], balance: &mut i64) -> usize {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { queue_bytes: 100, window: 6400, frame_bytes: 1000 };
+    const LIMITS: Limits = Limits { queue_bytes: 100, portion: 100, frame_bytes: 1000 };
 
     fn accept() -> FromBackend<'static> {
         FromBackend::Accept(SocketKey::from_bytes([7; 10]))

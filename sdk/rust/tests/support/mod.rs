@@ -76,6 +76,7 @@ impl Gateway {
         peer.say(&ToBackend::Welcome(Welcome {
             version: 1,
             window,
+            portion: WINDOW / 64,
             frame_bytes_max: FRAME_BYTES_MAX,
             software: "test",
             options: r#"{"pingInterval":25000}"#,
