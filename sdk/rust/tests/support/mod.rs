@@ -73,10 +73,12 @@ impl Gateway {
 
     pub(crate) async fn welcome_with(&self, window: u32) -> Peer {
         let mut peer = self.meet().await;
+        let FromBackend::Hello(hello) = decoded(&peer.greeting[0]) else { panic!("not a HELLO") };
+        let portion = (hello.window / 64).max(1);
         peer.say(&ToBackend::Welcome(Welcome {
             version: 1,
             window,
-            portion: WINDOW / 64,
+            portion,
             frame_bytes_max: FRAME_BYTES_MAX,
             software: "test",
             options: r#"{"pingInterval":25000}"#,
