@@ -50,6 +50,7 @@ use crate::shard::app::{
 use crate::shard::stats::{BackendStats, Stats};
 use crate::socket_io::ArgsRef;
 use crate::time::Instant;
+use crate::timers::Armed;
 use directory::Directory;
 use home::Homes;
 use message::Message;
@@ -75,7 +76,7 @@ pub struct Backends {
     /// Sockets in `Stage::Waiting`, and when they are given up.
     waits: BTreeSet<(Instant, SocketKey)>,
     /// When [`WAITS`] comes next.
-    wakes_at: Option<Instant>,
+    wakes: Armed,
     /// Of those that wait: how many have not been let in.
     connects_waiting: usize,
     /// Some of those that wait do so for credit.
@@ -100,7 +101,7 @@ impl Backends {
             homes: Homes::default(),
             sockets: Sockets::default(),
             waits: BTreeSet::new(),
-            wakes_at: None,
+            wakes: Armed::default(),
             connects_waiting: 0,
             is_starved: false,
             held_bytes: 0,

@@ -236,8 +236,12 @@ impl Backends {
         served.is_stalled = false;
         self.connects_waiting += usize::from(!served.is_joined);
         self.waits.insert((until, socket));
-        if self.wakes_at.is_none_or(|wakes_at| until < wakes_at) {
-            self.wakes_at = Some(until);
+        self.wake_at(io, until);
+    }
+
+    /// Has [`Self::give_up_waiting`] called no later than that.
+    fn wake_at(&mut self, io: &mut Io<'_>, until: Instant) {
+        if self.wakes.needs(until) {
             io.wake_after(until.since(io.now()), WAITS);
         }
     }
@@ -254,11 +258,12 @@ impl Backends {
 
     /// Closes what has waited long enough, so that its clients come back by themselves.
     pub(super) fn give_up_waiting(&mut self, io: &mut Io<'_>) {
-        self.wakes_at = None;
+        if !self.wakes.came_up(io.now()) {
+            return;
+        }
         while let Some(&(until, socket)) = self.waits.first() {
             if until > io.now() {
-                self.wakes_at = Some(until);
-                io.wake_after(until.since(io.now()), WAITS);
+                self.wake_at(io, until);
                 break;
             }
             self.waits.pop_first();

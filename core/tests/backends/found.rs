@@ -199,3 +199,29 @@ fn an_event_between_backends_that_is_never_answered_is_forgotten() {
     assert_eq!(asker.hear(), ["responses 4 [] of 1"]);
     assert_eq!(gate.server.stats().backend.questions, 0);
 }
+
+#[test]
+fn waiting_for_a_long_time_does_not_gather_timers() {
+    let gate = Gate::with(1, |options, backend| {
+        options.ping_interval = Duration::from_secs(600);
+        options.connect_timeout = Duration::from_secs(60);
+        backend.hold = Duration::from_secs(1);
+    });
+    let busy = gate.starved("/busy");
+    let mut link = gate.serving(&["/"]);
+    let clients: Vec<WebSocket> = (0..3).map(|_| gate.joined(&link)).collect();
+    clients[0].send("40/busy,");
+    clients[1].send("40/busy,");
+    assert_eq!(busy.hear().len(), 2, "it was told of its peer, and asked about one");
+    for _ in 0..20 {
+        link.conn.reset();
+        link = gate.serving(&["/"]);
+        (0..3).for_each(|socket| link.accept(gate.socket(socket)));
+        gate.server.advance(1_100);
+    }
+    gate.server.advance(28_000);
+    clients[2].send("40/busy,");
+    gate.server.advance(20_000);
+    assert_eq!(clients[1].take(), ["CLOSE 1005"], "it has waited long enough");
+    assert!(gate.server.stats().timers < 12);
+}
