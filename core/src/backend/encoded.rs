@@ -35,9 +35,14 @@ pub(super) fn kind(frame: &[u8]) -> u8 {
     frame.get(LENGTH_BYTES).copied().unwrap_or_default()
 }
 
+/// Whether it is an EVENT.
+pub(super) fn is_event(frame: &[u8]) -> bool {
+    kind(frame) == EVENT
+}
+
 /// Whose event this is, if it is one.
 pub(super) fn event_socket(frame: &[u8]) -> Option<SocketKey> {
-    if kind(frame) != EVENT {
+    if !is_event(frame) {
         return None;
     }
     frame.get(EVENT_SOCKET..)?.first_chunk().copied().map(SocketKey::from_bytes)
@@ -45,7 +50,7 @@ pub(super) fn event_socket(frame: &[u8]) -> Option<SocketKey> {
 
 /// Marks an event as one that another backend may have had.
 pub(super) fn mark_redelivered(frame: &mut [u8]) {
-    if kind(frame) == EVENT
+    if is_event(frame)
         && let Some(flags) = frame.get_mut(EVENT_FLAGS)
     {
         *flags |= REDELIVERED;

@@ -157,7 +157,8 @@ impl Outbound {
         if !self.keeps_events {
             return;
         }
-        let event = kept_for.map(|socket| (socket, frame.into()));
+        // (Answers of clients are for this backend, and nobody else.)
+        let event = kept_for.filter(|_| encoded::is_event(frame)).map(|socket| (socket, frame.into()));
         match self.unprocessed.back_mut() {
             Some(last) if event.is_none() && last.event.is_none() => last.bytes += i64::from(bytes),
             _ => self.unprocessed.push_back(Unprocessed { bytes: i64::from(bytes), event }),

@@ -128,7 +128,7 @@ impl Held {
     pub(super) fn take_answers(&mut self) -> Vec<u8> {
         let (mut answers, mut events) = (Vec::new(), Vec::new());
         for frame in encoded::split(&self.bytes[self.start..]) {
-            let kind = if encoded::event_socket(frame).is_some() { &mut events } else { &mut answers };
+            let kind = if encoded::is_event(frame) { &mut events } else { &mut answers };
             kind.extend_from_slice(frame);
         }
         *self = Self::from(events);
