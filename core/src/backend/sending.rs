@@ -55,7 +55,7 @@ impl Backends {
     pub(super) fn resume(&mut self, io: &mut Io<'_>, key: Key) {
         self.send_stalled(io, key);
         if self.is_starved {
-            self.find_backends(io);
+            self.feed(io, key);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::session::handshake::Handshake;
 use crate::shard::Io;
 use crate::shard::app::{Event, Rejection, SessionKey, SocketKey, Verdict};
 use crate::time::Instant;
+use std::ops::Bound;
 
 /// What a client is told that asks for a namespace nobody serves.
 const INVALID_NAMESPACE: &str = "Invalid namespace";
@@ -149,7 +150,9 @@ impl Backends {
     }
 
     fn declined(&mut self, io: &mut Io<'_>, socket: SocketKey, by: LinkId) {
-        if let Some(served) = self.sockets.get_mut(socket) {
+        let Self { sockets, links, .. } = self;
+        if let Some(served) = sockets.get_mut(socket) {
+            served.declined.retain(|link| links.find(*link).is_some());
             served.declined.push(by);
         }
         self.unassign(io, socket);
@@ -194,6 +197,20 @@ impl Backends {
         let waiting: Vec<SocketKey> = self.waits.iter().map(|(_, socket)| *socket).collect();
         for socket in waiting {
             self.find_backend(io, socket);
+        }
+    }
+
+    /// Finds backends for those that wait, as long as a link has credit: what it uses up is all that is looked at.
+    pub(super) fn feed(&mut self, io: &mut Io<'_>, link: Key) {
+        self.is_starved = false;
+        let mut place = Bound::Unbounded;
+        while let Some(&next) = self.waits.range((place, Bound::Unbounded)).next() {
+            if !self.links.get(link).is_some_and(|link| link.out.has_credit()) {
+                self.is_starved = true;
+                break;
+            }
+            place = Bound::Excluded(next);
+            self.find_backend(io, next.1);
         }
     }
 

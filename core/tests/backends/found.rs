@@ -225,3 +225,19 @@ fn waiting_for_a_long_time_does_not_gather_timers() {
     assert_eq!(clients[1].take(), ["CLOSE 1005"], "it has waited long enough");
     assert!(gate.server.stats().timers < 12);
 }
+
+#[test]
+fn many_sockets_find_a_slow_backend_without_going_through_all_of_them_each_time() {
+    const SOCKETS: usize = 3_000;
+    let gate = Gate::new(1);
+    let link = gate.serving(&["/"]);
+    let clients: Vec<WebSocket> = (0..SOCKETS).map(|_| gate.joined(&link)).collect();
+    link.conn.reset();
+    let next = gate.starved("/");
+    for _ in 0..SOCKETS {
+        next.pay();
+        next.conn.take();
+    }
+    assert_eq!(gate.server.stats().backend.sockets_orphaned, 0);
+    drop(clients);
+}
