@@ -1,7 +1,7 @@
 //! A link at home: its stream, its hello, its frames, and its credit.
 
 use super::Backends;
-use super::directory::{LinkId, Standing, share};
+use super::directory::{Link, LinkId, Standing, share};
 use super::encoded;
 use super::message::{Asking, Message, News, Said};
 use super::requests::Ask;
@@ -23,7 +23,7 @@ const WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// How long a link may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that wait for a backend that does not read. Credit bounds what clients cause; this is for answers to
-/// the backend's own questions.
+/// the backend's own questions, and for events of other backends.
 const BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The gateway's side of one stream.
@@ -395,6 +395,16 @@ impl Backends {
         io.port_send(port, bytes);
         if io.port_backlog(port) > BACKLOG_BYTES_MAX {
             self.refuse(io, port, &violation("the backend does not read the answers to its questions"));
+        }
+    }
+
+    /// Ends a link for which too much waits that no client can be held for: events of other backends.
+    pub(super) fn check_stalled(&mut self, io: &mut Io<'_>, id: LinkId, key: Key) {
+        let is_too_much = |link: &Link| link.out.stalled_bytes() > BACKLOG_BYTES_MAX;
+        if self.links.get(key).is_some_and(is_too_much)
+            && let Some(port) = self.homes.ports.get(&id).copied()
+        {
+            self.refuse(io, port, &violation("the backend does not take the events of others"));
         }
     }
 

@@ -223,6 +223,7 @@ impl Backends {
         let mut frame = Vec::new();
         encoded::append(&ToBackend::ServerEvent { token, namespace, json }, &mut frame);
         self.send_frames(io, key, frame);
+        self.check_stalled(io, link, key);
     }
 
     /// A backend of this shard answers another.

@@ -241,3 +241,17 @@ fn many_sockets_find_a_slow_backend_without_going_through_all_of_them_each_time(
     assert_eq!(gate.server.stats().backend.sockets_orphaned, 0);
     drop(clients);
 }
+
+#[test]
+fn a_backend_that_takes_no_events_of_others_is_ended_before_they_fill_the_memory() {
+    let gate = Gate::new(1);
+    let deaf = gate.greeted(0, 1);
+    deaf.serve(&["/"]);
+    let loud = gate.serving(&["/"]);
+    let json = format!("[\"{}\"]", "x".repeat(15 << 20));
+    for _ in 0..20 {
+        loud.say(&FromBackend::ServerEmit { namespace: "/", request: 0, timeout_ms: 0, json: &json });
+    }
+    assert!(deaf.conn.is_closed());
+    assert_eq!(gate.server.stats().backend.held_bytes, 0);
+}
