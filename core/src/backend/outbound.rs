@@ -126,9 +126,11 @@ impl Outbound {
         !std::mem::replace(&mut self.is_dirty, true)
     }
 
-    /// Adds a frame. One that counts must have been found to be in credit.
-    pub(super) fn write(&mut self, frame: &ToBackend<'_>) {
+    /// Adds a frame. One that counts must have been found to be in credit. Says whether it could be encoded.
+    pub(super) fn write(&mut self, frame: &ToBackend<'_>) -> bool {
+        let before = self.batch.len();
         self.write_for(None, frame);
+        self.batch.len() > before
     }
 
     /// Adds a frame, and if it is for somebody keeps it until the backend has processed it.

@@ -233,9 +233,10 @@ impl Backends {
         let rooms = rooms.get(1..).unwrap_or_default();
         let rooms = rooms.get(..ROOMS_MAX).unwrap_or(rooms).into();
         let transport = io.transport(served.session).map_or("", |transport| transport.as_str());
-        taker.out.write(&ToBackend::Connect(Connect {
+        let session = served.session;
+        let written = taker.out.write(&ToBackend::Connect(Connect {
             socket,
-            session: served.session,
+            session,
             id,
             revision: 4,
             transport,
@@ -244,6 +245,11 @@ impl Backends {
             adopted: served.is_joined.then(|| Adopted { rooms, data: io.data(socket) }),
         }));
         self.mark_dirty(io, link);
+        if !written {
+            // It is in more rooms than a frame can name. It comes back by itself, and into fewer.
+            self.forget(io, socket);
+            io.close_session(session);
+        }
     }
 
     /// Has a socket wait for a backend.

@@ -255,3 +255,19 @@ fn a_backend_that_takes_no_events_of_others_is_ended_before_they_fill_the_memory
     assert!(deaf.conn.is_closed());
     assert_eq!(gate.server.stats().backend.held_bytes, 0);
 }
+
+#[test]
+fn a_socket_in_more_rooms_than_a_frame_can_name_is_sent_away_when_its_backend_goes() {
+    let gate = Gate::new(1);
+    let link = gate.serving(&["/"]);
+    let client = gate.joined(&link);
+    let rooms: Vec<String> = (0..70_000).map(|room| room.to_string()).collect();
+    for rooms in rooms.chunks(10_000) {
+        link.say(&FromBackend::Join { socket: gate.socket(0), rooms: List::from(rooms) });
+    }
+    let next = gate.serving(&["/"]);
+    next.hear();
+    link.conn.reset();
+    assert_eq!(client.take(), ["CLOSE 1005"], "it comes back by itself");
+    assert_eq!(next.hear(), ["peers 1"]);
+}
