@@ -134,7 +134,7 @@ impl Backends {
     /// Says why, and ends the link.
     fn refuse(&mut self, io: &mut Io<'_>, port: PortKey, refusal: &Refusal) {
         let Some(home) = self.homes.by_port.get(&port) else { return };
-        self.stats.links_refused_total += 1;
+        self.stats.links_refused_total += u64::from(refusal.code != RefuseCode::ShuttingDown);
         let code = match home.link {
             None if refusal.code == RefuseCode::BadFrame => RefuseCode::NotHello,
             _ => refusal.code,
@@ -144,6 +144,15 @@ impl Backends {
         io.port_send(port, frame.into());
         io.port_close(port);
         self.link_closed(io, port);
+    }
+
+    /// The gateway stops.
+    pub(super) fn dismiss_links(&mut self, io: &mut Io<'_>) {
+        let message = "the gateway is shutting down".to_owned();
+        let refusal = Refusal { code: RefuseCode::ShuttingDown, message };
+        for port in self.homes.by_port.keys().copied().collect::<Vec<_>>() {
+            self.refuse(io, port, &refusal);
+        }
     }
 
     // Frames from the backend.

@@ -182,6 +182,11 @@ impl App for Backends {
         }
     }
 
+    fn drain(&mut self, io: &mut Io<'_>) {
+        self.flush(io);
+        self.dismiss_links(io);
+    }
+
     fn stats(&self, stats: &mut Stats) {
         stats.backend = self.count();
     }

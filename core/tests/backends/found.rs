@@ -271,3 +271,15 @@ fn a_socket_in_more_rooms_than_a_frame_can_name_is_sent_away_when_its_backend_go
     assert_eq!(client.take(), ["CLOSE 1005"], "it comes back by itself");
     assert_eq!(next.hear(), ["peers 1"]);
 }
+
+#[test]
+fn a_gateway_that_stops_says_so() {
+    let gate = Gate::new(2);
+    let links = [gate.serving_on(0, &["/"]), gate.serving_on(1, &["/"])];
+    let _client = gate.joined(&links[0]);
+    links.iter().for_each(|link| drop(link.hear()));
+    gate.server.drain();
+    assert_eq!(links[0].hear(), ["gone #0 server shutting down", "refuse 4 the gateway is shutting down"]);
+    assert_eq!(links[1].hear().last().unwrap(), "refuse 4 the gateway is shutting down");
+    assert!(links.iter().all(|link| link.conn.is_closed()));
+}
