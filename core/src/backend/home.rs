@@ -39,6 +39,8 @@ pub(super) struct Home {
     due: u32,
     /// What the shards have sent that has not been processed, in order.
     sent: VecDeque<(ShardIndex, u32)>,
+    /// The sum of those.
+    sent_bytes: u64,
     /// Shards that have none of its sockets any more, when it leaves.
     released: HashSet<ShardIndex>,
 }
@@ -80,6 +82,7 @@ impl Backends {
             credit: i64::from(WINDOW_BYTES),
             due: 0,
             sent: VecDeque::new(),
+            sent_bytes: 0,
             released: HashSet::new(),
         };
         self.homes.by_port.insert(port, Box::new(home));
@@ -348,11 +351,16 @@ impl Backends {
 
     /// The backend has processed so many bytes.
     fn credit_given(&mut self, io: &mut Io<'_>, port: PortKey, mut bytes: u32) -> Result<(), Refusal> {
-        while bytes > 0 {
-            let Some(home) = self.homes.by_port.get_mut(&port) else { return Ok(()) };
-            let Some((shard, sent)) = home.sent.front_mut() else {
-                return Err(violation("credit was given for more than was sent"));
-            };
+        let Some(home) = self.homes.by_port.get_mut(&port) else { return Ok(()) };
+        // First of all: who breaks the rules has not processed anything.
+        let Some(rest) = home.sent_bytes.checked_sub(bytes.into()) else {
+            return Err(violation("credit was given for more than was sent"));
+        };
+        home.sent_bytes = rest;
+        while bytes > 0
+            && let Some(home) = self.homes.by_port.get_mut(&port)
+            && let Some((shard, sent)) = home.sent.front_mut()
+        {
             let (id, shard, part) = (home.id, *shard, bytes.min(*sent));
             *sent -= part;
             bytes -= part;
@@ -399,6 +407,7 @@ impl Backends {
         let Some(home) = self.homes.by_port.get_mut(&port) else { return };
         if counted > 0 {
             home.sent.push_back((from, counted));
+            home.sent_bytes += u64::from(counted);
         }
         self.stats.link_bytes_out_total += bytes.len() as u64;
         io.port_send(port, bytes);
