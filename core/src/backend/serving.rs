@@ -112,7 +112,8 @@ impl Backends {
             (Said::Reject(rejection), Stage::Offered(_) | Stage::Leaving(_)) => {
                 self.rejected(io, socket, &rejection);
             }
-            (Said::Decline, Stage::Offered(_)) => self.declined(io, socket, from),
+            // Declined while HANDOVER was on its way, it is released.
+            (Said::Decline, Stage::Offered(_) | Stage::Leaving(_)) => self.declined(io, socket, from, link),
             (Said::Released, Stage::Leaving(_)) => self.released(io, socket, link),
             (Said::Answer { ack, args }, _) => io.reply_to(socket, ack, args.as_ref()),
             // An answer that has been given before.
@@ -149,14 +150,13 @@ impl Backends {
         }
     }
 
-    fn declined(&mut self, io: &mut Io<'_>, socket: SocketKey, by: LinkId) {
+    fn declined(&mut self, io: &mut Io<'_>, socket: SocketKey, by: LinkId, link: Key) {
         let Self { sockets, links, .. } = self;
         if let Some(served) = sockets.get_mut(socket) {
             served.declined.retain(|link| links.find(*link).is_some());
             served.declined.push(by);
         }
-        self.unassign(io, socket);
-        self.find_backend(io, socket);
+        self.released(io, socket, link);
     }
 
     fn released(&mut self, io: &mut Io<'_>, socket: SocketKey, link: Key) {

@@ -297,3 +297,17 @@ fn credit_for_more_than_was_sent_is_no_credit_for_what_was() {
     next.accept(gate.socket(0));
     assert_eq!(next.hear().last().unwrap(), r##"event #0 ["a"] again"##);
 }
+
+#[test]
+fn a_socket_that_is_declined_while_its_handover_is_on_its_way_goes_to_another() {
+    let gate = Gate::new(1);
+    let link = gate.serving(&["/"]);
+    let client = WebSocket::open(&gate.server);
+    client.send("40");
+    link.hear();
+    let next = gate.serving(&["/"]);
+    link.say_all(&[FromBackend::Drain, FromBackend::Decline(gate.socket(0))]);
+    assert_eq!(link.hear(), ["peers 2", "handover #0", "peers 1", "drained"]);
+    next.accept(gate.socket(0));
+    assert_eq!(client.take(), [r#"40{"sid":"~"}"#]);
+}

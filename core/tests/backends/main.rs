@@ -11,6 +11,12 @@
 
 mod found;
 mod gate;
+#[path = "../simulation/random.rs"]
+mod random;
+mod sim;
 #[expect(dead_code, reason = "the support of other tests is not all needed here")]
 #[path = "../support/mod.rs"]
 mod support;
+#[expect(dead_code, reason = "these clients chunk nothing")]
+#[path = "../simulation/wire.rs"]
+mod wire;
