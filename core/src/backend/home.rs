@@ -13,7 +13,7 @@ use crate::options::Options;
 use crate::shard::Io;
 use crate::shard::app::{PortKey, Rejection, Selector, SocketKey};
 use crate::shard::stats::BackendStats;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -45,11 +45,11 @@ pub(super) struct Home {
     released: HashSet<ShardIndex>,
 }
 
-/// All links at home here.
+/// All links at home here, in an order that does not depend on chance.
 #[derive(Debug, Default)]
 pub(super) struct Homes {
-    by_port: HashMap<PortKey, Box<Home>>,
-    ports: HashMap<LinkId, PortKey>,
+    by_port: BTreeMap<PortKey, Box<Home>>,
+    ports: BTreeMap<LinkId, PortKey>,
     next_number: u64,
 }
 
