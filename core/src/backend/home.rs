@@ -389,7 +389,8 @@ impl Backends {
     pub(super) fn flush_link(&mut self, io: &mut Io<'_>, key: Key) {
         let Some(link) = self.links.get_mut(key) else { return };
         let id = link.id;
-        if let Some((bytes, counted)) = link.out.take_batch() {
+        if let Some((bytes, counted, frames)) = link.out.take_batch() {
+            self.stats.frames_out_total += frames;
             self.tell(io, id.home, Message::Batch(id, bytes, counted));
         }
     }

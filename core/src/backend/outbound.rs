@@ -33,6 +33,8 @@ pub(super) struct Outbound {
     batch: Vec<u8>,
     /// Bytes of the batch that count.
     counted: u32,
+    /// Frames of the batch.
+    frames: u64,
     credit: i64,
     /// Whether [`Self::take_batch`] is waited for.
     is_dirty: bool,
@@ -53,6 +55,7 @@ impl Outbound {
         Self {
             batch: Vec::new(),
             counted: 0,
+            frames: 0,
             credit,
             is_dirty: false,
             stalled: VecDeque::new(),
@@ -150,6 +153,7 @@ impl Outbound {
     /// Accounts for the frame at `start`.
     fn written(&mut self, start: usize, kept_for: Option<SocketKey>) {
         let frame = &self.batch[start..];
+        self.frames += u64::from(!frame.is_empty());
         if !wire::frame_counts(encoded::kind(frame)) {
             return;
         }
@@ -167,8 +171,8 @@ impl Outbound {
         }
     }
 
-    /// Takes what is to be sent now, with its TICK, and how much of it counts.
-    pub(super) fn take_batch(&mut self) -> Option<(bytes::Bytes, u32)> {
+    /// Takes what is to be sent now, with its TICK: the bytes, how many of them count, and how many frames they are.
+    pub(super) fn take_batch(&mut self) -> Option<(bytes::Bytes, u32, u64)> {
         self.is_dirty = false;
         if self.batch.is_empty() {
             return None;
@@ -178,7 +182,8 @@ impl Outbound {
         let batch = bytes::Bytes::copy_from_slice(&self.batch);
         self.batch.clear();
         self.batch.shrink_to(BATCH_BYTES_KEPT);
-        Some((batch, std::mem::take(&mut self.counted)))
+        let frames = std::mem::take(&mut self.frames) + 1;
+        Some((batch, std::mem::take(&mut self.counted), frames))
     }
 
     /// The backend has processed so many bytes.

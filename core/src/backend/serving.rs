@@ -302,6 +302,9 @@ impl Backends {
     fn forget(&mut self, io: &mut Io<'_>, socket: SocketKey) -> Option<Served> {
         let served = self.sockets.remove(socket)?;
         self.held_bytes -= served.held.len();
+        if !matches!(served.stage, Stage::Owned(_)) {
+            self.stats.events_dropped_total += served.held.frames() as u64;
+        }
         match served.stage {
             Stage::Waiting(until) => {
                 self.waits.remove(&(until, socket));

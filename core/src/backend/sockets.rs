@@ -91,6 +91,11 @@ impl Held {
         self.bytes.len() - self.start
     }
 
+    /// How many wait. Takes a look at each.
+    pub(super) fn frames(&self) -> usize {
+        super::encoded::split(&self.bytes[self.start..]).count()
+    }
+
     /// Has `write` append one frame. Returns its bytes.
     pub(super) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let before = self.bytes.len();
