@@ -8,12 +8,14 @@
 //! | `join` room / `leave` room | joins / leaves |
 //! | `room` room, any args | emits `msg` with the args to the room |
 //!
-//! `bench --socket PATH` prints `serving` when the gateway has welcomed it. SIGTERM drains it.
+//! `bench --socket PATH` prints `serving` when the gateway has welcomed it, and with `--expect N` also
+//! `all N sockets, R recovered` when there have been so many. SIGTERM drains it.
 
 mod support;
 
 use clap::Parser;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tidegate_backend::{Backend, Error, EventRef, Namespace, SendError, Socket};
 
 /// A backend for load tests.
@@ -22,13 +24,21 @@ struct Flags {
     /// The gateway's backend socket.
     #[arg(long, alias = "backend")]
     socket: PathBuf,
+    /// Say when there have been so many sockets.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    expect: usize,
 }
 
 fn main() -> Result<(), Error> {
     let flags = Flags::parse();
     // One thread: there is nothing here that would wait, and waking another costs more than all handlers do.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let backend = Backend::builder(flags.socket).namespace("/", describe);
+    let backend = Backend::builder(flags.socket).namespace("/", |ns| {
+        describe(ns);
+        if flags.expect > 0 {
+            count(ns, flags.expect);
+        }
+    });
     runtime.block_on(support::serve(backend, || println!("serving")))
 }
 
@@ -53,6 +63,18 @@ fn describe(ns: &mut Namespace) {
     on(ns, "leave", |socket, event| {
         room(event).map_or(Ok(()), |room| socket.leave(room))?;
         event.ack(())
+    });
+}
+
+/// Says when there have been `expected` sockets, and how many of them were another backend's before.
+fn count(ns: &mut Namespace, expected: usize) {
+    let (sockets, recovered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    ns.on_connected(move |socket| {
+        recovered.fetch_add(usize::from(socket.recovered()), Ordering::Relaxed);
+        if sockets.fetch_add(1, Ordering::Relaxed) + 1 == expected {
+            println!("all {expected} sockets, {} recovered", recovered.load(Ordering::Relaxed));
+        }
+        async {}
     });
 }
 

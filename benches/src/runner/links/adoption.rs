@@ -4,10 +4,13 @@ use super::lineup::Stage;
 use crate::runner::process::Process;
 use crate::runner::{BenchError, Common};
 use serde_json::{Value, json};
+use std::thread;
 use std::time::Duration;
 
 /// How long the clients stay, from when all have joined. They have to be there until the end.
 const CLIENTS_STAY: &str = "6s";
+/// From the last socket that the first backend counts until it is killed: the gateway has to hear that it was accepted.
+const SETTLE: Duration = Duration::from_millis(300);
 /// For all clients to join, or to be adopted.
 const ALL_PATIENCE: Duration = Duration::from_secs(20);
 /// For the load generator to end by itself.
@@ -25,6 +28,7 @@ pub(super) fn measure(
     let words = [words, &["--warmup", "0ms", "--duration", CLIENTS_STAY]].concat();
     let mut load = Process::start("the load generator", &mut common.load(client_core, &words))?;
     stage.wait_for_all(ALL_PATIENCE)?;
+    thread::sleep(SETTLE);
     if let Some(backend) = &mut stage.backend {
         backend.kill();
     }

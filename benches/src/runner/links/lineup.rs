@@ -1,5 +1,6 @@
 //! Who plays: the gateway, an application behind it, or the stock server; each process on its CPU.
 
+use super::rows::Alone;
 use crate::runner::process::{PATIENCE, Process};
 use crate::runner::server::{Peer, Server, ServerError};
 use crate::runner::{BenchError, Common, command};
@@ -22,12 +23,25 @@ pub enum Lineup {
     Rust,
 }
 
-/// The CPUs of gateway and backend. Servers that are one process have the gateway's, but for the stock server: it is an
-/// application, and measured where the other is.
+/// Who runs on which CPU.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cores {
     pub(super) gateway: u32,
-    pub(super) backend: u32,
+    /// Also of the stock server, which is measured where other applications are.
+    pub(super) application: u32,
+    pub(super) client: u32,
+}
+
+impl Cores {
+    /// The first is the gateway's, whoever else is there.
+    pub(super) fn share(alone: Alone, first: u32, second: u32) -> Self {
+        let (application, client) = match alone {
+            Alone::Application => (second, first),
+            Alone::Gateway => (second, second),
+            Alone::Client => (first, second),
+        };
+        Self { gateway: first, application, client }
+    }
 }
 
 impl Lineup {
@@ -78,9 +92,10 @@ pub(super) struct Stage<'a> {
     lineup: Lineup,
     cores: Cores,
     common: &'a Common,
+    /// Ends before the server, so that it has nothing to complain about.
+    pub(super) backend: Option<Process>,
     /// The clients' server.
     pub(super) server: Server,
-    pub(super) backend: Option<Process>,
     socket: Socket,
 }
 
@@ -94,7 +109,7 @@ impl<'a> Stage<'a> {
     ) -> Result<Self, BenchError> {
         let socket = Socket::new();
         let server = match lineup {
-            Lineup::Stock => Self::alone(common, Peer::Node, cores.backend)?,
+            Lineup::Stock => Self::alone(common, Peer::Node, cores.application)?,
             Lineup::Embedded => Self::alone(common, Peer::Tidegate, cores.gateway)?,
             Lineup::Node | Lineup::Rust => {
                 let mut words = vec![common.bin_dir.join("tidegate").into_os_string()];
@@ -125,11 +140,11 @@ impl<'a> Stage<'a> {
     pub(super) fn start_backend(&mut self, expected: u32) -> Result<Duration, BenchError> {
         let file = self.lineup.file(self.common).ok_or(BenchError::Nothing("a backend has disappeared"))?;
         let mut command: Command = if self.lineup == Lineup::Node {
-            let mut node = command(&self.common.node_prefix(self.cores.backend));
+            let mut node = command(&self.common.node_prefix(self.cores.application));
             node.arg("node");
             node
         } else {
-            command(&self.common.prefix(self.cores.backend))
+            command(&self.common.prefix(self.cores.application))
         };
         command.arg(file).arg("--socket").arg(&self.socket.path).args(["--expect", &expected.to_string()]);
         let backend = Process::start(self.lineup.name(), &mut command)?;

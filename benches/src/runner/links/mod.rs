@@ -3,7 +3,7 @@
 //!
 //! Up to three processes share two CPUs. That does not falsify CPU time, which the kernel counts for each thread; but
 //! caches are shared, and who waits for the CPU finds more work when it gets it. So each row says who has a CPU for
-//! itself: the process that is measured.
+//! itself: as a rule the process that is measured.
 
 mod adoption;
 mod lineup;
@@ -11,7 +11,7 @@ mod rows;
 mod table;
 
 pub use lineup::Lineup;
-pub use rows::{ClientCore, LINES, Line, Number, ROWS, Row, Target, Unit, Work};
+pub use rows::{Alone, LINES, Line, Number, ROWS, Row, Target, Unit, Work};
 
 use super::{BenchError, Common};
 use clap::Parser;
@@ -31,12 +31,12 @@ pub struct LinkOptions {
     /// What every benchmark needs.
     #[command(flatten)]
     common: Common,
-    /// CPU of the gateway.
+    /// CPU of the gateway, and in some rows of others.
     #[arg(long, value_name = "CPU", default_value_t = 0)]
-    gateway_core: u32,
-    /// CPU of the application.
+    first_core: u32,
+    /// The other CPU.
     #[arg(long, value_name = "CPU", default_value_t = 1)]
-    backend_core: u32,
+    second_core: u32,
 }
 
 /// Measures the rows, prints the table (in Markdown), and writes everything to `<out_dir>/issue3.json`.
@@ -73,11 +73,7 @@ fn is_built(lineup: Lineup, common: &Common) -> bool {
 /// One run, with processes of its own.
 fn measure(row: &Row, lineup: Lineup, options: &LinkOptions) -> Result<Value, BenchError> {
     let common = &options.common;
-    let cores = Cores { gateway: options.gateway_core, backend: options.backend_core };
-    let client = match row.client {
-        ClientCore::Gateway => cores.gateway,
-        ClientCore::Backend => cores.backend,
-    };
+    let cores = Cores::share(row.alone, options.first_core, options.second_core);
     let mut stage = Stage::open(common, lineup, cores, row.clients)?;
     let clients = row.clients.to_string();
     let server = stage.server.pid().to_string();
@@ -87,13 +83,13 @@ fn measure(row: &Row, lineup: Lineup, options: &LinkOptions) -> Result<Value, Be
     words.extend([url.as_str(), "--server-pid", &server]);
     if row.work == Work::Adoption {
         let what = format!("{} with {}", row.name, lineup.name());
-        return adoption::measure(common, &mut stage, client, row.clients, &words, &what);
+        return adoption::measure(common, &mut stage, cores.client, row.clients, &words, &what);
     }
     let backend = stage.backend.as_ref().map(|backend| backend.pid().to_string());
     if let Some(backend) = &backend {
         words.extend(["--backend-pid", backend]);
     }
     words.extend(if common.quick { QUICK } else { FULL });
-    let status = common.load(client, &words).stdout(Stdio::null()).status()?;
+    let status = common.load(cores.client, &words).stdout(Stdio::null()).status()?;
     common.report(status, &format!("{} with {}", row.name, lineup.name()))
 }

@@ -2,13 +2,15 @@
 
 use super::lineup::Lineup;
 
-/// Where the load generator runs.
+/// Who has one of the two CPUs for itself; the others share the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientCore {
-    /// With the gateway, so that the application has a CPU for itself.
+pub enum Alone {
+    /// The backend, or the stock server.
+    Application,
+    /// The gateway.
     Gateway,
-    /// With the backend, so that the gateway has a CPU for itself.
-    Backend,
+    /// The load generator.
+    Client,
 }
 
 /// What one piece of work is, by which CPU time is divided.
@@ -35,8 +37,8 @@ pub struct Row {
     pub work: Work,
     /// Who plays.
     pub lineups: &'static [Lineup],
-    /// Where the load generator runs.
-    pub client: ClientCore,
+    /// Who has a CPU for itself.
+    pub alone: Alone,
 }
 
 /// A number of a run.
@@ -110,7 +112,7 @@ pub const ROWS: &[Row] = &[
         clients: 1000,
         work: Work::Message,
         lineups: BOTH_NODES,
-        client: ClientCore::Gateway,
+        alone: Alone::Application,
     },
     Row {
         name: "paced-1000",
@@ -119,7 +121,7 @@ pub const ROWS: &[Row] = &[
         clients: 1000,
         work: Work::Message,
         lineups: BOTH_NODES,
-        client: ClientCore::Gateway,
+        alone: Alone::Application,
     },
     Row {
         name: "broadcast-100",
@@ -128,7 +130,7 @@ pub const ROWS: &[Row] = &[
         clients: 100,
         work: Work::Broadcast,
         lineups: BOTH_NODES,
-        client: ClientCore::Gateway,
+        alone: Alone::Application,
     },
     Row {
         name: "broadcast-10000",
@@ -136,7 +138,7 @@ pub const ROWS: &[Row] = &[
         clients: 10_000,
         work: Work::Broadcast,
         lineups: BOTH_NODES,
-        client: ClientCore::Gateway,
+        alone: Alone::Application,
     },
     Row {
         name: "gateway-1000",
@@ -144,15 +146,23 @@ pub const ROWS: &[Row] = &[
         clients: 1000,
         work: Work::Message,
         lineups: BEHIND_GATEWAY,
-        client: ClientCore::Backend,
+        alone: Alone::Gateway,
     },
     Row {
-        name: "latency-10",
-        load: &["echo", "--rate", "1000"],
-        clients: 10,
+        name: "latency-apart",
+        load: &["echo"],
+        clients: 1,
         work: Work::Message,
         lineups: BEHIND_GATEWAY,
-        client: ClientCore::Backend,
+        alone: Alone::Gateway,
+    },
+    Row {
+        name: "latency-together",
+        load: &["echo"],
+        clients: 1,
+        work: Work::Message,
+        lineups: BEHIND_GATEWAY,
+        alone: Alone::Client,
     },
     Row {
         name: "adoption-10000",
@@ -160,7 +170,7 @@ pub const ROWS: &[Row] = &[
         clients: 10_000,
         work: Work::Adoption,
         lineups: &[Lineup::Node, Lineup::Rust],
-        client: ClientCore::Gateway,
+        alone: Alone::Application,
     },
 ];
 
@@ -218,8 +228,15 @@ pub const LINES: &[Line] = &[
     shown("… of the application", "gateway-1000", Number::Application, Unit::Micros),
     shown("… thousand events per second", "gateway-1000", Number::Rate, Unit::Thousands),
     Line {
-        label: "echo with ack, 1 000 per second: median latency",
-        row: "latency-10",
+        label: "echo with ack, 1 client: median latency; gateway and backend on two CPUs",
+        row: "latency-apart",
+        number: Number::Latency,
+        unit: Unit::Micros,
+        target: Target::Added(Lineup::Rust, Lineup::Embedded, 60_000.0),
+    },
+    Line {
+        label: "… on one CPU",
+        row: "latency-together",
         number: Number::Latency,
         unit: Unit::Micros,
         target: Target::Added(Lineup::Rust, Lineup::Embedded, 60_000.0),
