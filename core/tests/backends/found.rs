@@ -2,6 +2,7 @@
 
 use crate::gate::{Gate, broadcast, emit, to};
 use crate::support::websocket::WebSocket;
+use std::time::Duration;
 use tidegate_core::backend::wire::{FromBackend, List, Packet};
 use tidegate_core::socket_io::ArgsRef;
 

@@ -417,8 +417,7 @@ impl Backend {
 
     /// Answers CONNECTs.
     fn decide(&mut self, world: &mut World, model: &mut Model, random: &mut Random) -> bool {
-        let waits =
-            |stage| matches!(stage, Stage::Offered | Stage::Leaving { accepted: false });
+        let waits = |stage| matches!(stage, Stage::Offered | Stage::Leaving { accepted: false });
         let offered: Vec<SocketKey> =
             self.sockets.iter().filter(|(_, served)| waits(served.stage)).map(|(key, _)| *key).collect();
         let mut busy = false;
@@ -426,7 +425,8 @@ impl Backend {
             let served = self.sockets.get_mut(&key).expect("it was found");
             // Who is asked to leave need not answer.
             let is_late = served.stage != Stage::Offered;
-            if !model.is_quiet && random.chance(if is_late { 90 } else { 60 }) || (is_late && model.is_quiet) {
+            if !model.is_quiet && random.chance(if is_late { 90 } else { 60 }) || (is_late && model.is_quiet)
+            {
                 continue;
             }
             busy = true;
@@ -523,9 +523,11 @@ impl Backend {
             10..=15 => self.broadcast(world, model, random, key),
             16..=20 => self.join_or_leave(world, model, random, key),
             21..=23 => self.set_data(world, model, key),
-            24 => self.ask(world, |request| (Question::Fetch, request), |selector, request| {
-                FromBackend::Fetch { request, selector }
-            }),
+            24 => self.ask(
+                world,
+                |request| (Question::Fetch, request),
+                |selector, request| FromBackend::Fetch { request, selector },
+            ),
             25 if random.chance(30) => self.broadcast_and_ask(world),
             26 => self.server_emit(world, random),
             27 if random.chance(20) => {
@@ -570,8 +572,7 @@ impl Backend {
         }
         let flags = EmitFlags { ack, ..EmitFlags::default() };
         let packet = Packet::from_event("\"m\"", ArgsRef::trusted(&json, &[]));
-        let end =
-            self.say(world, &FromBackend::Emit { socket: key, flags, ack: serial, timeout_ms, packet });
+        let end = self.say(world, &FromBackend::Emit { socket: key, flags, ack: serial, timeout_ms, packet });
         model.sends(self.no, serial, end, &[no]);
     }
 
@@ -596,15 +597,11 @@ impl Backend {
         let meant: Vec<SocketNo> = self.sockets.values().filter(has_to).map(|served| served.no).collect();
         let (serial, json) = self.message(None);
         let rooms: Vec<&str> = room.as_deref().into_iter().collect();
-        let selector = Selector {
-            namespace,
-            rooms: List::from(rooms.as_slice()),
-            except: List::EMPTY,
-        };
+        let selector = Selector { namespace, rooms: List::from(rooms.as_slice()), except: List::EMPTY };
         let packet = Packet::from_event("\"m\"", ArgsRef::trusted(&json, &[]));
         let flags = EmitFlags::default();
-        let end = self
-            .say(world, &FromBackend::Broadcast { flags, selector, request: 0, timeout_ms: 0, packet });
+        let end =
+            self.say(world, &FromBackend::Broadcast { flags, selector, request: 0, timeout_ms: 0, packet });
         model.sends(self.no, serial, end, &meant);
         model.links[self.no].broadcasts.insert(serial, room.unwrap_or_default());
         serial

@@ -90,7 +90,8 @@ impl Client {
     // What it does.
 
     fn talk(&mut self, world: &mut World, model: &mut Model, random: &mut Random) {
-        let (&name, &place) = self.places.iter().nth(random.below(self.places.len())).expect("there are some");
+        let (&name, &place) =
+            self.places.iter().nth(random.below(self.places.len())).expect("there are some");
         match place {
             Place::Out if self.out.is_empty() && random.chance(30) => {
                 let no = model.connects(self.no, name);

@@ -88,8 +88,15 @@ fn simulate(seed: u64, log_lines: usize) -> BTreeMap<&'static str, u64> {
     let reporter = Reporter { seed, model: Rc::clone(&model) };
     let mailbox_capacity = random.between(5, 50);
     let world = World::new(shards, options, &backend_options, mailbox_capacity);
-    let mut run =
-        Run { world, model, clients: Vec::new(), next_client: 0, backends: Vec::new(), random, fault_rate: 0 };
+    let mut run = Run {
+        world,
+        model,
+        clients: Vec::new(),
+        next_client: 0,
+        backends: Vec::new(),
+        random,
+        fault_rate: 0,
+    };
     run.fault_rate = run.random.between(10, 200);
     run.live();
     run.settle();

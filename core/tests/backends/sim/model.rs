@@ -214,7 +214,13 @@ impl Model {
     }
 
     /// A client gets what a backend has sent.
-    pub(crate) fn client_gets(&mut self, no: SocketNo, link: LinkNo, serial: Serial, meant: Option<SocketNo>) {
+    pub(crate) fn client_gets(
+        &mut self,
+        no: SocketNo,
+        link: LinkNo,
+        serial: Serial,
+        meant: Option<SocketNo>,
+    ) {
         let socket = &mut self.sockets[no];
         assert!(meant.is_none_or(|meant| meant == no), "socket {no} gets what is meant for {meant:?}");
         let last = socket.last_received.insert(link, serial);
@@ -325,7 +331,13 @@ impl Model {
     ) -> (SocketNo, BTreeSet<String>) {
         let handshake: serde_json::Value = serde_json::from_str(connect.handshake).expect("JSON");
         let no = handshake["auth"]["socket"].as_u64().expect("every client says which socket it is") as usize;
-        self.note(|| format!("link {link} is offered socket {no} {:?}: {:?}", connect.socket, connect.adopted.is_some()));
+        self.note(|| {
+            format!(
+                "link {link} is offered socket {no} {:?}: {:?}",
+                connect.socket,
+                connect.adopted.is_some()
+            )
+        });
         let socket = &mut self.sockets[no];
         assert_eq!(connect.namespace, socket.namespace);
         assert_eq!(*socket.key.get_or_insert(connect.socket), connect.socket, "its key never changes");
@@ -426,14 +438,18 @@ impl Model {
                 world.death_steps.get(&(port, shard)).is_none_or(|&heard| step <= heard)
             });
             let Some(&culprit) = culprit else {
-                panic!("{missing} of socket {no}, sent in step {step}, is lost, and no link with it: {died:?}");
+                panic!(
+                    "{missing} of socket {no}, sent in step {step}, is lost, and no link with it: {died:?}"
+                );
             };
             let culprit = &mut self.links[culprit];
             culprit.lost_bytes += bytes;
             culprit.largest_event = culprit.largest_event.max(bytes);
             assert!(
                 culprit.lost_bytes <= culprit.window + self.shards * culprit.largest_event,
-                "more was lost with a link than its window: {} of {}, {missing} of socket {no} {died:?}", culprit.lost_bytes, culprit.window
+                "more was lost with a link than its window: {} of {}, {missing} of socket {no} {died:?}",
+                culprit.lost_bytes,
+                culprit.window
             );
         }
         let lost = number - socket.next;
