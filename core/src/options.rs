@@ -117,7 +117,7 @@ impl Default for HttpTimeouts {
 pub struct BackendOptions {
     /// How long sockets wait for a backend that serves their namespace, and CONNECTs for the first one.
     pub hold: Duration,
-    /// Bytes of events held for one socket while it has no backend; one more event closes it.
+    /// Bytes of events held for one socket while it has no backend; beyond it its client is not read.
     pub hold_bytes_per_socket: u32,
     /// Bytes of events held for all such sockets of the process, spread evenly over its shards.
     pub hold_bytes: u32,

@@ -89,9 +89,7 @@ pub struct BackendStats {
     pub sockets_waiting: u64,
     /// Sockets whose backend has gone, and that wait for another now.
     pub sockets_orphaned: u64,
-    /// Events held for those now.
-    pub held_events: u64,
-    /// Bytes of those.
+    /// Bytes of what waits for a backend now.
     pub held_bytes: u64,
     /// Sockets taken over from a backend that had gone.
     pub adopted_total: u64,

@@ -140,10 +140,9 @@ const BACKEND: &[Simple] = &[
         "Sockets whose backend has gone, waiting for another now.",
         |r| r.stats.backend.sockets_orphaned,
     ),
-    ("tidegate_backend_held_events", Gauge, "Events held for those sockets now.", |r| {
-        r.stats.backend.held_events
+    ("tidegate_backend_held_bytes", Gauge, "Bytes of what waits for a backend now.", |r| {
+        r.stats.backend.held_bytes
     }),
-    ("tidegate_backend_held_bytes", Gauge, "Bytes of the events held now.", |r| r.stats.backend.held_bytes),
     ("tidegate_backend_adopted_total", Counter, "Sockets taken over from a backend that had gone.", |r| {
         r.stats.backend.adopted_total
     }),

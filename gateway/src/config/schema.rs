@@ -304,7 +304,7 @@ pub const SETTINGS: &[Setting] = &[
     unflagged(
         "backend.hold_bytes_per_socket",
         Text("64KiB"),
-        "Most bytes of events that are held for one socket without a backend; beyond it the socket is closed",
+        "Most bytes of events that are held for one socket without a backend; beyond it its client is not read",
     ),
     unflagged(
         "backend.hold_bytes",

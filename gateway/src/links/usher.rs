@@ -5,9 +5,11 @@ use super::peers::{Peers, Stranger};
 use crate::runtime::driven::Driven;
 use crate::runtime::engine::Engine;
 use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::{SendFlags, send};
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
+use tidegate_core::backend::wire::{RefuseCode, ToBackend};
 
 /// What a link may have on its way to a backend, if `net.core.wmem_max` allows it. (The other way, the backend's own
 /// buffer counts.)
@@ -53,11 +55,22 @@ impl Usher {
                 tracing::warn!(links_max = self.links_max, "a backend was refused: too many links");
             }
             *over += 1;
+            self.say_too_many(&stream);
             return Ok(());
         };
         // What the kernel allows is good enough.
         let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
         engine.accept_link(core, stream)
+    }
+
+    /// A backend that is refused is to know why. One that takes no bytes at all is not waited for.
+    fn say_too_many(&self, stream: &OwnedFd) {
+        let message = format!("there are {} links, as many as may be", self.links_max);
+        let mut frame = Vec::new();
+        let refuse = ToBackend::Refuse { code: RefuseCode::TooManyLinks, message: &message };
+        if refuse.encode(&mut frame).is_ok() {
+            let _ = send(stream, &frame, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        }
     }
 
     fn log(&mut self, Stranger { user, group }: Stranger) {
