@@ -17,8 +17,10 @@ pub mod clock;
 pub mod options;
 pub mod report;
 pub mod run;
+pub mod selftest;
 
 mod client;
+mod interval;
 mod payload;
 mod process;
 mod readiness;
@@ -29,4 +31,6 @@ mod stream;
 mod wire;
 mod worker;
 
+pub use interval::Second;
 pub use run::run;
+pub use stats::Errors;

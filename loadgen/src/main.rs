@@ -1,9 +1,13 @@
 //! `tidegate-loadgen`: parses the command line, runs, prints, and says by its exit code whether all was well.
 
 use clap::Parser as _;
+use std::error::Error;
 use std::process::ExitCode;
-use tidegate_loadgen::options::Options;
-use tidegate_loadgen::report::Report;
+use tidegate_loadgen::options::{
+    Command, CommandLine, CompareOptions, MixOptions, Options, OutputOptions, Part, ScenarioOptions,
+};
+use tidegate_loadgen::report::{Report, html, load as load_reports, save_html, save_mix};
+use tidegate_loadgen::run::{Show, run_parts};
 
 /// The run went through, and the server lost, doubled or damaged something.
 const EXIT_ERRORS: u8 = 1;
@@ -11,18 +15,91 @@ const EXIT_ERRORS: u8 = 1;
 const EXIT_FAILED: u8 = 2;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    let report = match tidegate_loadgen::run(&options) {
-        Ok(report) => report,
+    let result = match CommandLine::parse().command {
+        Command::Load(scenario) => load(scenario),
+        Command::Mix(options) => mix(&options),
+        Command::Compare(options) => compare(&options),
+        Command::Selftest => selftest(),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_ERRORS),
         Err(error) => {
             eprintln!("tidegate-loadgen: {error}");
-            return ExitCode::from(EXIT_FAILED);
+            ExitCode::from(EXIT_FAILED)
         }
-    };
-    print!("{report}");
-    if let Err(error) = options.common().json.as_ref().map_or(Ok(()), |path| Report::save(&report, path)) {
-        eprintln!("tidegate-loadgen: cannot write the JSON file: {error}");
-        return ExitCode::from(EXIT_FAILED);
     }
-    if report.ok { ExitCode::SUCCESS } else { ExitCode::from(EXIT_ERRORS) }
+}
+
+fn load(scenario: ScenarioOptions) -> Result<bool, Box<dyn Error>> {
+    let output = scenario.output().clone();
+    let part = Part { name: scenario.name().into(), options: Options { scenario } };
+    let reports = run_parts(&[part], &output, Show::Live)?;
+    print_all(&reports);
+    if let Some(path) = &output.json {
+        reports[0].save(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    save(&reports, &output)
+}
+
+fn mix(options: &MixOptions) -> Result<bool, Box<dyn Error>> {
+    if options.output.hdr.is_some() {
+        return Err("--hdr is for one scenario: the parts of a mix have latencies of different kinds".into());
+    }
+    let parts = options.parts()?;
+    let reports = run_parts(&parts, &options.output, Show::Live)?;
+    print_all(&reports);
+    if let Some(path) = &options.output.json {
+        save_mix(&reports, path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    save(&reports, &options.output)
+}
+
+fn selftest() -> Result<bool, Box<dyn Error>> {
+    let checks = tidegate_loadgen::selftest::selftest()?;
+    for check in &checks {
+        println!("  {}  {}", if check.holds { "ok    " } else { "FAILED" }, check.name);
+    }
+    Ok(checks.iter().all(|check| check.holds))
+}
+
+fn print_all(reports: &[Report]) {
+    reports.iter().for_each(|report| print!("{report}"));
+}
+
+/// Writes the other files that are wanted. True if all was well.
+fn save(reports: &[Report], output: &OutputOptions) -> Result<bool, Box<dyn Error>> {
+    if let Some(path) = &output.hdr {
+        reports[0].save_hdr(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    if let Some(path) = &output.report {
+        save_html(reports, path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    Ok(reports.iter().all(|report| report.ok))
+}
+
+/// Shows results of earlier runs. A run is named by its file, and a part of a mix by both.
+fn compare(options: &CompareOptions) -> Result<bool, Box<dyn Error>> {
+    let mut runs: Vec<(String, Report)> = Vec::new();
+    for path in &options.files {
+        let reports = load_reports(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let several = reports.len() > 1;
+        let named = reports.into_iter().map(|report| match several {
+            true => (format!("{file}: {}", report.name), report),
+            false => (file.clone(), report),
+        });
+        runs.extend(named);
+    }
+    for (name, report) in &runs {
+        print!("{name}: {report}");
+    }
+    if let Some(path) = &options.report {
+        let page = match runs.as_slice() {
+            [(_, report)] => html::single(report),
+            _ => html::compare(&runs),
+        };
+        std::fs::write(path, page).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    Ok(runs.iter().all(|(_, report)| report.ok))
 }

@@ -1,31 +1,22 @@
-//! What the server process costs, and the one behind it, read from `/proc`.
+//! What the server process costs, read from `/proc`.
 //!
 //! CPU is the run time the scheduler accounts to each thread (`schedstat`, nanoseconds), not the ticks of
 //! `/proc/PID/stat`: it includes the softirq work that a `send` over loopback does in the sender's context, and
 //! on a busy thread it lags by one tick (4 ms) at most. A thread that ends between two samples takes what it
-//! used since the first with it.
+//! used since the first with it. Child processes and theirs are part of the server: a cluster counts whole.
 
 use crate::clock::{self, Nanos};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
+
+/// Processes of one server. A fork bomb is not one.
+const PROCESSES_MAX: usize = 4096;
 
 /// A process to watch.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     root: PathBuf,
-}
-
-/// What a process had used at the moments of a run that matter.
-#[derive(Clone, Debug)]
-pub(crate) struct Observed {
-    process: Process,
-    /// Before the first connection.
-    pub(crate) before: Usage,
-    /// After the last.
-    pub(crate) connected: Usage,
-    /// From the start of the measured window to its end.
-    pub(crate) series: Vec<Usage>,
 }
 
 /// What a process had used at one moment.
@@ -43,46 +34,48 @@ impl Process {
         Self { root: PathBuf::from(format!("/proc/{pid}")) }
     }
 
-    /// Reads its usage. An error means that it is gone, or not ours to read.
+    /// Reads its usage, and that of its children. An error means that it is gone, or not ours to read.
     pub(crate) fn sample(&self) -> io::Result<Usage> {
-        let mut usage = Usage { at: clock::now(), rss_bytes: self.rss_bytes()?, ..Usage::default() };
-        for entry in fs::read_dir(self.root.join("task"))? {
-            let entry = entry?;
-            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            // A thread may end between the listing and the reading.
-            let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else { continue };
-            usage.threads.insert(id, parse_run_time(&text).ok_or(io::ErrorKind::InvalidData)?);
+        let mut usage = Usage { at: clock::now(), ..Usage::default() };
+        let mut children = Vec::new();
+        add(&self.root, &mut usage, &mut children)?;
+        let mut next = 0;
+        while next < children.len() && children.len() < PROCESSES_MAX {
+            let root = PathBuf::from(format!("/proc/{}", children[next]));
+            // A child may end at any moment.
+            let _gone = add(&root, &mut usage, &mut children);
+            next += 1;
         }
         Ok(usage)
     }
 
-    /// `smaps_rollup` counts pages; the counters of `status` are only approximate on newer kernels.
-    fn rss_bytes(&self) -> io::Result<u64> {
-        let exact = fs::read_to_string(self.root.join("smaps_rollup"));
-        let text = exact.or_else(|_| fs::read_to_string(self.root.join("status")))?;
-        Ok(parse_rss(&text).unwrap_or(0))
+    /// How it was started, for the report.
+    pub(crate) fn command_line(&self) -> String {
+        let bytes = fs::read(self.root.join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " ")
     }
 }
 
-impl Observed {
-    /// Takes the sample before the first connection.
-    pub(crate) fn begin(pid: u32) -> io::Result<Self> {
-        let process = Process::new(pid);
-        let before = process.sample()?;
-        Ok(Self { process, connected: before.clone(), before, series: Vec::new() })
+/// Adds one process to `usage`, and the ids of its children to `children`.
+fn add(root: &Path, usage: &mut Usage, children: &mut Vec<u32>) -> io::Result<()> {
+    usage.rss_bytes += rss_bytes(root)?;
+    for entry in fs::read_dir(root.join("task"))? {
+        let entry = entry?;
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // A thread may end between the listing and the reading.
+        let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else { continue };
+        usage.threads.insert(id, parse_run_time(&text).ok_or(io::ErrorKind::InvalidData)?);
+        let listed = fs::read_to_string(entry.path().join("children")).unwrap_or_default();
+        children.extend(listed.split_ascii_whitespace().filter_map(|id| id.parse::<u32>().ok()));
     }
+    Ok(())
+}
 
-    /// Every client has joined or failed.
-    pub(crate) fn connected(&mut self) -> io::Result<()> {
-        self.connected = self.process.sample()?;
-        Ok(())
-    }
-
-    /// One more sample of the measured window.
-    pub(crate) fn measure(&mut self) -> io::Result<()> {
-        self.series.push(self.process.sample()?);
-        Ok(())
-    }
+/// `smaps_rollup` counts pages; the counters of `status` are only approximate on newer kernels.
+fn rss_bytes(root: &Path) -> io::Result<u64> {
+    let exact = fs::read_to_string(root.join("smaps_rollup"));
+    let text = exact.or_else(|_| fs::read_to_string(root.join("status")))?;
+    Ok(parse_rss(&text).unwrap_or(0))
 }
 
 impl Usage {
@@ -131,8 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn our_own_process_can_be_sampled() {
-        let usage = Process::new(std::process::id()).sample().unwrap();
-        assert!(usage.rss_bytes > 0 && usage.threads() > 0);
+    fn our_own_process_can_be_sampled_and_its_children_count() {
+        let ours = Process::new(std::process::id());
+        assert!(ours.sample().unwrap().rss_bytes > 0);
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert!(ours.sample().unwrap().threads.contains_key(&child.id()));
+        assert!(!ours.command_line().is_empty());
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::{Nanos, SECOND};
 
-/// Events at `per_second`, the first at `start`.
+/// Events at a rate, the first at `start`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
     start: Nanos,
@@ -18,7 +18,7 @@ impl Schedule {
 
     /// When event `n` (from 0) is due.
     pub(crate) fn time_of(&self, n: u64) -> Nanos {
-        self.start + rounded(n as f64 * SECOND as f64 / self.per_second)
+        self.start.saturating_add(rounded(n as f64 * SECOND as f64 / self.per_second))
     }
 }
 
@@ -29,6 +29,11 @@ impl Schedule {
 )]
 fn rounded(value: f64) -> u64 {
     value.round() as u64
+}
+
+/// The rate of one worker's share of the clients.
+pub(crate) fn share(rate: f64, clients: u32, of: u32) -> f64 {
+    rate * f64::from(clients) / f64::from(of.max(1))
 }
 
 #[cfg(test)]
@@ -46,5 +51,20 @@ mod tests {
     #[test]
     fn a_rate_below_one_per_second_waits_longer_than_a_second() {
         assert_eq!(Schedule::new(0, 0.5).time_of(2), 4 * SECOND);
+    }
+
+    #[test]
+    fn the_next_event_is_never_before_the_last() {
+        for rate in [0.001, 7.0, 99_999.0, 3e6] {
+            let schedule = Schedule::new(5 * SECOND, rate);
+            assert!((0..5_000).all(|n| schedule.time_of(n) <= schedule.time_of(n + 1)), "{rate}");
+        }
+        assert_eq!(Schedule::new(u64::MAX, 1.0).time_of(9), u64::MAX);
+    }
+
+    #[test]
+    fn the_shares_of_the_workers_are_the_whole_rate() {
+        let rate: f64 = [4, 4, 3].iter().map(|clients| share(110.0, *clients, 11)).sum();
+        assert!((rate - 110.0).abs() < 1e-9);
     }
 }

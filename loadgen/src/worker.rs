@@ -3,20 +3,24 @@
 //! A run goes through stages, each a loop of turns: connect, wait for the others, run the plan, wait for what is
 //! outstanding, say goodbye.
 
-use crate::client::{Client, Endpoint, Failure, Incoming, Input};
+mod service;
+
+use crate::client::{Client, Endpoint, Failure};
 use crate::clock::{self, Nanos, SECOND};
+use crate::interval::Interval;
 use crate::options::SourceAddresses;
 use crate::readiness::{Event, Readiness};
-use crate::scenario::{Clients, Link, Plan, Scenario};
+use crate::scenario::{Clients, Command, Fault, Plan, Scenario, Share};
 use crate::schedule::Schedule;
 use crate::stats::{Load, Stats};
-use crate::stream::Received;
-use rustix::event::epoll::EventFlags;
+use service::{Serviced, State, split_token, token};
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
-/// A handshake that brings nothing for this long is given up, and with it the others still under way.
+/// A handshake that brings nothing for this long is given up, and with it the others still under way. The stock
+/// client waits as long.
 const CONNECT_STALL: Nanos = 20 * SECOND;
 /// How long answers may take after the last message.
 const DRAIN_MAX: Nanos = 5 * SECOND;
@@ -26,28 +30,42 @@ const CLOSE_MAX: Nanos = 3 * SECOND;
 const WAIT_TICK: Nanos = SECOND / 200;
 /// How often clients are asked whether their heartbeat is overdue.
 const HEARTBEAT_TICK: Nanos = SECOND;
-/// Streams of a client, as a power of two: the low bit of a token.
-const STREAM_BITS: u32 = 1;
 
 /// What one worker has to do.
 pub(crate) struct Assignment {
     pub(crate) endpoint: Endpoint,
-    /// The number in the run of this worker's first client.
-    pub(crate) first: u32,
-    pub(crate) clients: u32,
-    /// Handshakes under way at once.
+    pub(crate) share: Share,
+    /// Handshakes under way at once, while the clients connect.
     pub(crate) concurrency: u32,
     /// Clients that begin to connect per second.
     pub(crate) ramp: Option<f64>,
     pub(crate) sources: Option<SourceAddresses>,
+    /// When the run began: seconds count from here.
+    pub(crate) origin: Nanos,
 }
 
 /// What a worker tells the run.
 pub(crate) enum Progress {
+    /// A second is over.
+    Second(Box<Interval>),
     /// Every client has joined or failed.
     Connected,
     /// The run is over for this worker.
     Done(Box<Stats>),
+}
+
+/// The way from a worker to the run.
+pub(crate) struct Teller {
+    /// Which part of the run the worker belongs to.
+    pub(crate) part: usize,
+    pub(crate) run: Sender<(usize, Progress)>,
+}
+
+impl Teller {
+    /// False if the run was given up.
+    fn tell(&self, progress: Progress) -> bool {
+        self.run.send((self.part, progress)).is_ok()
+    }
 }
 
 /// A worker in its thread.
@@ -59,51 +77,45 @@ pub(crate) struct Worker<S> {
     clients: Vec<Option<Client>>,
     scenario: S,
     state: State,
+    run: Teller,
     failed: Vec<(usize, Failure)>,
-}
-
-/// What handling an event changes, apart from the client itself.
-struct State {
-    stats: Stats,
-    plan: Option<Plan>,
-    /// Handshakes under way.
-    connecting: u32,
-    /// Clients that are there.
-    alive: usize,
-    last_progress: Nanos,
-    /// What was read.
-    input: Vec<u8>,
-    /// What will be sent.
-    out: Vec<u8>,
+    commands: Vec<Command>,
+    /// Clients that must have joined, or left, by then; in the order of time. Its number tells a client from one
+    /// that had its position before.
+    deadlines: VecDeque<(Nanos, usize, u32)>,
+    /// When the second under way is over, and what the thread had used when it began.
+    second_ends: Nanos,
+    second_cpu: Nanos,
+    errors_told: u64,
 }
 
 impl<S: Scenario> Worker<S> {
     /// Call it inside the worker's runtime.
-    pub(crate) fn new(assignment: Assignment, scenario: S) -> io::Result<Self> {
+    pub(crate) fn new(assignment: Assignment, scenario: S, run: Teller) -> io::Result<Self> {
         Ok(Self {
             endpoint: Rc::new(assignment.endpoint.clone()),
             readiness: Readiness::new()?,
             events: Vec::new(),
             clients: Vec::new(),
             scenario,
-            state: State {
-                stats: Stats::new(),
-                plan: None,
-                connecting: 0,
-                alive: 0,
-                last_progress: clock::now(),
-                input: Vec::new(),
-                out: Vec::new(),
-            },
+            state: State::new(),
+            run,
             failed: Vec::new(),
+            commands: Vec::new(),
+            deadlines: VecDeque::new(),
+            second_ends: assignment.origin + SECOND,
+            second_cpu: clock::thread_cpu(),
+            errors_told: 0,
             assignment,
         })
     }
 
     /// Connects, waits for a plan, carries it out. Returns early if the run is given up.
-    pub(crate) async fn run(mut self, plans: &Receiver<Plan>, progress: &Sender<Progress>) -> io::Result<()> {
+    pub(crate) async fn run(mut self, plans: &Receiver<Plan>) -> io::Result<()> {
         self.connect().await?;
-        if progress.send(Progress::Connected).is_err() {
+        self.with_clients(|scenario, clients, _| scenario.prepare(clients));
+        self.wait_outstanding(CONNECT_STALL).await?;
+        if !self.run.tell(Progress::Connected) {
             return Ok(());
         }
         let plan = loop {
@@ -114,20 +126,22 @@ impl<S: Scenario> Worker<S> {
             }
         };
         self.carry_out(plan).await?;
-        self.drain().await?;
+        self.wait_outstanding(DRAIN_MAX).await?;
+        self.scenario.finish(&mut self.state.stats);
         self.close().await?;
-        let _the_run_was_given_up = progress.send(Progress::Done(Box::new(self.state.stats)));
+        self.tell_second(clock::now());
+        let _the_run_was_given_up = self.run.tell(Progress::Done(Box::new(self.state.stats)));
         Ok(())
     }
 
     async fn connect(&mut self) -> io::Result<()> {
-        let (start, cpu) = (clock::now(), clock::thread_cpu());
-        let ramp = self.assignment.ramp.map(|rate| Schedule::new(start, rate));
-        self.state.last_progress = start;
+        let began = clock::thread_load();
+        let ramp = self.assignment.ramp.map(|rate| Schedule::new(began.wall, rate));
+        self.state.last_progress = began.wall;
         loop {
             let now = clock::now();
             let mut next_due = None;
-            while self.opened() < self.assignment.clients
+            while self.opened() < self.assignment.share.clients
                 && self.state.connecting < self.assignment.concurrency
             {
                 let due = ramp.map_or(now, |ramp| ramp.time_of(u64::from(self.opened())));
@@ -135,9 +149,10 @@ impl<S: Scenario> Worker<S> {
                     next_due = Some(due);
                     break;
                 }
-                self.open_next(now)?;
+                let position = self.clients.len();
+                self.open(position, self.assignment.share.first + self.opened(), now)?;
             }
-            if self.opened() == self.assignment.clients && self.state.connecting == 0 {
+            if self.opened() == self.assignment.share.clients && self.state.connecting == 0 {
                 break;
             }
             let stalled = self.state.last_progress + CONNECT_STALL;
@@ -149,8 +164,7 @@ impl<S: Scenario> Worker<S> {
             let deadline = if self.state.connecting > 0 { stalled } else { Nanos::MAX };
             self.turn(next_due.unwrap_or(Nanos::MAX).min(deadline)).await?;
         }
-        let load = Load { cpu: clock::thread_cpu() - cpu, wall: clock::now() - start };
-        self.state.stats.connecting.push(load);
+        self.state.stats.connecting.push(clock::thread_load().since(&began));
         Ok(())
     }
 
@@ -159,18 +173,24 @@ impl<S: Scenario> Worker<S> {
     }
 
     /// An error here is ours: out of descriptors, ports or memory.
-    fn open_next(&mut self, now: Nanos) -> io::Result<()> {
-        let position = self.opened();
-        let number = self.assignment.first + position;
+    fn open(&mut self, position: usize, number: u32, due: Nanos) -> io::Result<()> {
+        let now = clock::now();
         let source = self.assignment.sources.as_ref().map(|sources| sources.pick(number));
-        let client = Client::open(number, &self.endpoint, source, now)?;
-        for (index, stream) in client.streams().enumerate() {
+        let client = Client::open(number, &self.endpoint, source, due, now)?;
+        for (index, stream) in client.streams() {
             self.readiness.watch(stream, token(position, index))?;
         }
-        self.clients.push(Some(client));
+        if self.clients.len() <= position {
+            self.clients.resize_with(position + 1, || None);
+        }
+        debug_assert!(self.clients[position].is_none(), "a scenario opens clients at free positions");
+        self.clients[position] = Some(client);
         self.state.connecting += 1;
         self.state.alive += 1;
         self.state.last_progress = now;
+        if self.state.plan.is_some() {
+            self.deadlines.push_back((now + CONNECT_STALL, position, number));
+        }
         Ok(())
     }
 
@@ -180,7 +200,7 @@ impl<S: Scenario> Worker<S> {
                 self.lose(position, &Failure::Packet("the handshake stalled"));
             }
         }
-        let never_began = self.assignment.clients - self.opened();
+        let never_began = self.assignment.share.clients - self.opened();
         self.state.stats.errors.failed_to_join += u64::from(never_began);
     }
 
@@ -189,47 +209,90 @@ impl<S: Scenario> Worker<S> {
             self.turn(plan.start).await?;
         }
         self.state.plan = Some(plan);
-        self.with_clients(|scenario, clients| scenario.start(plan, clients));
-        let mut measuring = None;
-        let mut heartbeat_check = plan.start;
+        self.with_clients(|scenario, clients, _| scenario.start(plan, clients));
+        let mut measuring: Option<Load> = None;
+        let mut check_at = plan.start;
         loop {
             let now = clock::now();
             if measuring.is_none() && now >= plan.measure_from {
-                measuring = Some((now, clock::thread_cpu()));
+                measuring = Some(clock::thread_load());
             }
-            if now >= plan.end {
+            if now >= plan.end || self.scenario.is_complete() {
                 break;
             }
-            if now >= heartbeat_check {
-                heartbeat_check = now + HEARTBEAT_TICK;
+            if now >= check_at {
+                check_at = now + HEARTBEAT_TICK;
                 self.check_heartbeats(now);
+                self.check_deadlines(now);
             }
-            let due = self.with_clients(|scenario, clients| scenario.turn(clients, now));
+            let due = self.with_clients(|scenario, clients, stats| scenario.turn(clients, now, stats));
+            self.carry_out_commands()?;
             let boundary = if measuring.is_none() { plan.measure_from } else { plan.end };
-            self.turn(due.unwrap_or(boundary).min(boundary).min(heartbeat_check)).await?;
+            self.turn(due.unwrap_or(boundary).min(boundary).min(check_at)).await?;
         }
-        let (start, cpu) = measuring.expect("the window begins before it ends");
-        let load = Load { cpu: clock::thread_cpu() - cpu, wall: clock::now() - start };
+        // What was due is sent, however late: the schedule waits for nobody.
+        self.with_clients(|scenario, clients, stats| scenario.turn(clients, clock::now(), stats));
+        self.carry_out_commands()?;
+        let measured = clock::thread_load();
+        let load = measuring.map_or(Load::default(), |began| measured.since(&began));
         self.state.stats.measured.push(load);
         Ok(())
     }
 
-    async fn drain(&mut self) -> io::Result<()> {
-        let deadline = clock::now() + DRAIN_MAX;
+    fn carry_out_commands(&mut self) -> io::Result<()> {
+        let mut commands = std::mem::take(&mut self.commands);
+        for command in commands.drain(..) {
+            match command {
+                Command::Open { position, number, due } => self.open(position, number, due)?,
+                Command::Leave { position } => self.leave(position),
+                Command::Cut { position } => {
+                    if self.clients[position].take().is_some() {
+                        self.state.alive -= 1;
+                        self.state.stats.interval.connected -= 1;
+                    }
+                }
+            }
+        }
+        self.commands = commands;
+        while let Some((position, failure)) = self.failed.pop() {
+            self.lose(position, &failure);
+        }
+        Ok(())
+    }
+
+    /// Has a client say goodbye. The server may take its time to agree.
+    fn leave(&mut self, position: usize) {
+        let Some(client) = self.clients[position].as_mut() else { return };
+        let number = client.number;
+        self.state.stats.interval.connected -= 1;
+        match client.close(&mut self.state.out) {
+            Ok(()) => {
+                self.deadlines.push_back((clock::now() + CONNECT_STALL, position, number));
+            }
+            Err(failure) => self.lose(position, &failure),
+        }
+    }
+
+    async fn wait_outstanding(&mut self, longest: Nanos) -> io::Result<()> {
+        let deadline = clock::now() + longest;
         while self.scenario.outstanding() > 0 && clock::now() < deadline {
             self.turn(deadline).await?;
         }
-        self.scenario.finish(&mut self.state.stats);
         Ok(())
     }
 
     async fn close(&mut self) -> io::Result<()> {
         for position in 0..self.clients.len() {
             let Some(client) = &mut self.clients[position] else { continue };
-            if let Err(failure) = client.close(&mut self.state.out) {
+            if !client.is_joined() || !client.reads {
+                // Nobody would hear the answer to its goodbye.
+                self.clients[position] = None;
+                self.state.alive -= 1;
+            } else if let Err(failure) = client.close(&mut self.state.out) {
                 self.lose(position, &failure);
             }
         }
+        self.state.stats.interval.connected = 0;
         let deadline = clock::now() + CLOSE_MAX;
         while self.state.alive > 0 && clock::now() < deadline {
             self.turn(deadline).await?;
@@ -239,10 +302,14 @@ impl<S: Scenario> Worker<S> {
 
     /// Handles what is ready; sleeps until `deadline` at most if nothing is.
     async fn turn(&mut self, deadline: Nanos) -> io::Result<()> {
-        self.readiness.arm(deadline)?;
+        self.readiness.arm(deadline.min(self.second_ends))?;
         self.readiness.wait(&mut self.events).await?;
+        let now = clock::now();
+        if now >= self.second_ends {
+            self.tell_second(now);
+        }
         for event in 0..self.events.len() {
-            self.handle_event(self.events[event]);
+            self.handle_event(self.events[event])?;
         }
         while let Some((position, failure)) = self.failed.pop() {
             self.lose(position, &failure);
@@ -250,32 +317,66 @@ impl<S: Scenario> Worker<S> {
         Ok(())
     }
 
-    fn handle_event(&mut self, event: Event) {
+    /// Tells the run what happened in the second that is over, and in those slept through.
+    fn tell_second(&mut self, now: Nanos) {
+        loop {
+            let interval = &mut self.state.stats.interval;
+            let cpu = clock::thread_cpu();
+            interval.busiest_core = (cpu - self.second_cpu) as f64 / SECOND as f64;
+            self.second_cpu = cpu;
+            let errors = self.state.stats.errors.total();
+            interval.errors = errors.saturating_sub(self.errors_told);
+            self.errors_told = errors;
+            let next = Interval { connected: interval.connected, ..Interval::new(interval.second + 1) };
+            let told = std::mem::replace(interval, next);
+            let _the_run_was_given_up = self.run.tell(Progress::Second(Box::new(told)));
+            self.second_ends += SECOND;
+            if now < self.second_ends {
+                return;
+            }
+        }
+    }
+
+    fn handle_event(&mut self, event: Event) -> io::Result<()> {
         let (position, stream) = split_token(event.data.u64());
         // An event of the same batch may have ended the client.
-        let Some(client) = &mut self.clients[position] else { return };
+        let Some(client) = &mut self.clients[position] else { return Ok(()) };
         let handled = self.state.service(position, client, stream, event.flags, &mut self.scenario);
+        if let Some((index, stream)) = client.take_new_stream() {
+            self.readiness.watch(stream, token(position, index))?;
+        }
         match handled {
             Ok(Serviced::Open) => {}
             Ok(Serviced::Closed) => {
                 self.clients[position] = None;
                 self.state.alive -= 1;
+                self.scenario.handle_left(position);
             }
             Err(failure) => self.lose(position, &failure),
         }
+        Ok(())
     }
 
     /// Takes out a client that ended before its time.
     fn lose(&mut self, position: usize, failure: &Failure) {
         self.state.out.clear();
         let Some(client) = self.clients[position].take() else { return };
-        let joined = client.is_joined();
+        let (joined, leaving) = (client.is_joined(), client.is_leaving());
         self.state.alive -= 1;
-        self.state.stats.client_failed(joined, failure);
+        let stats = &mut self.state.stats;
+        if leaving {
+            // It is gone either way, and it has not been polite.
+            self.scenario.handle_left(position);
+            return;
+        }
         if joined {
-            self.scenario.handle_lost(position);
+            stats.interval.connected = stats.interval.connected.saturating_sub(1);
         } else {
             self.state.connecting = self.state.connecting.saturating_sub(1);
+        }
+        let fault = self.scenario.handle_lost(position, joined, clock::now(), stats);
+        if fault == Fault::Error {
+            stats.client_failed(joined, failure);
         }
     }
 
@@ -286,110 +387,23 @@ impl<S: Scenario> Worker<S> {
         *missed = (*missed).max(overdue as u64);
     }
 
-    fn with_clients<T>(&mut self, call: impl FnOnce(&mut S, &mut Clients<'_>) -> T) -> T {
-        let mut clients =
-            Clients { slots: &mut self.clients, out: &mut self.state.out, failed: &mut self.failed };
-        call(&mut self.scenario, &mut clients)
-    }
-}
-
-/// Whether a client is still there after an event.
-enum Serviced {
-    Open,
-    Closed,
-}
-
-impl State {
-    /// Reads what a stream has, hands it to the scenario packet by packet, sends the answers in one write.
-    fn service<S: Scenario>(
-        &mut self,
-        position: usize,
-        client: &mut Client,
-        stream: usize,
-        flags: EventFlags,
-        scenario: &mut S,
-    ) -> Result<Serviced, Failure> {
-        if flags.contains(EventFlags::OUT) {
-            client.writable(stream)?;
-        }
-        let ending = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-        if !ending && !flags.contains(EventFlags::IN) {
-            return Ok(Serviced::Open);
-        }
-        loop {
-            let mut length = 0;
-            let received = client.receive(stream, &mut self.input, &mut length)?;
-            match received {
-                Received::Nothing => return Ok(Serviced::Open),
-                Received::End => {
-                    client.handle_end()?;
-                    return Ok(Serviced::Closed);
-                }
-                Received::All | Received::Some => {}
-            }
-            if matches!(self.digest(position, client, stream, length, scenario)?, Serviced::Closed) {
-                return Ok(Serviced::Closed);
-            }
-            if received == Received::All && !ending {
-                return Ok(Serviced::Open);
+    fn check_deadlines(&mut self, now: Nanos) {
+        while self.deadlines.front().is_some_and(|(deadline, ..)| *deadline <= now) {
+            let Some((_, position, number)) = self.deadlines.pop_front() else { return };
+            let waits = |client: &Client| client.number == number && !client.is_joined();
+            if self.clients[position].as_ref().is_some_and(waits) {
+                self.lose(position, &Failure::Packet("the handshake stalled"));
             }
         }
     }
 
-    fn digest<S: Scenario>(
-        &mut self,
-        position: usize,
-        client: &mut Client,
-        stream: usize,
-        length: usize,
-        scenario: &mut S,
-    ) -> Result<Serviced, Failure> {
-        let now = clock::now();
-        let mut input = Input::new(stream, &self.input[..length]);
-        while let Some(incoming) = client.decode(&mut input, &mut self.out, now)? {
-            match incoming {
-                Incoming::Packet(packet) => {
-                    let mut link = Link { position, client, out: &mut self.out };
-                    scenario.handle_packet(packet, &mut link, now, &mut self.stats);
-                }
-                Incoming::Joined => {
-                    self.connecting -= 1;
-                    self.last_progress = now;
-                    self.stats.joined += 1;
-                    self.stats.handshake.saturating_record(now.saturating_sub(client.started));
-                }
-                Incoming::Ping => {
-                    if let Some(plan) = self.plan.filter(|plan| plan.measures(now)) {
-                        let second = (now - plan.measure_from) / SECOND;
-                        self.stats.heartbeat(usize::try_from(second).expect("seconds of a run"));
-                    }
-                }
-                Incoming::Closed => return Ok(Serviced::Closed),
-            }
-        }
-        client.keep(stream, input.bytes);
-        client.flush(&mut self.out)?;
-        Ok(Serviced::Open)
-    }
-}
-
-fn token(position: u32, stream: usize) -> u64 {
-    (u64::from(position) << STREAM_BITS) | stream as u64
-}
-
-fn split_token(token: u64) -> (usize, usize) {
-    let position = usize::try_from(token >> STREAM_BITS).expect("made from a u32");
-    (position, usize::from(token & 1 == 1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_names_client_and_stream() {
-        for (position, stream) in [(0, 0), (0, 1), (u32::MAX, 1)] {
-            assert_eq!(split_token(token(position, stream)), (position as usize, stream));
-        }
+    fn with_clients<R>(&mut self, call: impl FnOnce(&mut S, &mut Clients<'_>, &mut Stats) -> R) -> R {
+        let mut clients = Clients {
+            slots: &mut self.clients,
+            out: &mut self.state.out,
+            failed: &mut self.failed,
+            commands: &mut self.commands,
+        };
+        call(&mut self.scenario, &mut clients, &mut self.state.stats)
     }
 }

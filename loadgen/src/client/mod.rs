@@ -5,6 +5,7 @@
 
 mod polling;
 mod session;
+mod upgrade;
 mod websocket;
 
 use crate::clock::Nanos;
@@ -17,6 +18,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use thiserror::Error;
+use upgrade::Upgrade;
 use websocket::WebSocket;
 
 /// How the clients of a run talk to the server.
@@ -26,6 +28,8 @@ pub(crate) enum Dialect {
     WebSocket,
     /// Socket.IO over HTTP long-polling.
     Polling,
+    /// Long-polling, and then WebSocket.
+    Upgrade,
     /// WebSocket text messages and nothing above them.
     Bare,
 }
@@ -93,6 +97,8 @@ impl<'a> Input<'a> {
 enum Found<'a> {
     /// The WebSocket is open.
     Upgraded,
+    /// The session has moved from polling to its WebSocket.
+    Moved,
     /// One Engine.IO packet.
     Packet(&'a [u8]),
     /// The transport's own goodbye.
@@ -102,53 +108,77 @@ enum Found<'a> {
 enum Transport {
     WebSocket(WebSocket),
     Polling(Box<Polling>),
+    Upgrade(Box<Upgrade>),
 }
+
+/// Which stream of a client is its WebSocket.
+const WEBSOCKET: usize = 0;
 
 /// One client.
 pub(crate) struct Client {
     /// Its number in the run, from 0.
     pub(crate) number: u32,
-    /// When it began to connect.
+    /// When it began to connect, or should have.
     pub(crate) started: Nanos,
+    /// It reads what the server sends.
+    pub(crate) reads: bool,
     session: Session,
     transport: Transport,
 }
 
 impl Client {
-    /// Begins to connect.
+    /// Begins to connect. `due` is when it should.
     pub(crate) fn open(
         number: u32,
         endpoint: &Rc<Endpoint>,
         source: Option<IpAddr>,
+        due: Nanos,
         now: Nanos,
     ) -> io::Result<Self> {
         let transport = match endpoint.dialect {
             Dialect::Polling => Transport::Polling(Box::new(Polling::open(endpoint, source)?)),
+            Dialect::Upgrade => Transport::Upgrade(Box::new(Upgrade::open(endpoint, source, number)?)),
             Dialect::WebSocket | Dialect::Bare => {
-                Transport::WebSocket(WebSocket::open(endpoint, source, number)?)
+                Transport::WebSocket(WebSocket::open(endpoint, source, number, "")?)
             }
         };
         let session = Session::new(endpoint.dialect == Dialect::Bare, now);
-        Ok(Self { number, started: now, session, transport })
+        Ok(Self { number, started: due, reads: true, session, transport })
     }
 
-    /// The streams to watch; their position is the `stream` of the other methods.
-    pub(crate) fn streams(&self) -> impl Iterator<Item = &Stream> {
-        let (first, second) = match &self.transport {
-            Transport::WebSocket(websocket) => (&websocket.stream, None),
-            Transport::Polling(polling) => (&polling.streams[0], Some(&polling.streams[1])),
-        };
-        std::iter::once(first).chain(second)
+    /// The streams that are there from the start, with the numbers the other methods know them by.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = (usize, &Stream)> {
+        match &self.transport {
+            Transport::WebSocket(websocket) => [Some((WEBSOCKET, &websocket.stream)), None],
+            Transport::Polling(polling) => polling.streams(),
+            Transport::Upgrade(upgrade) => upgrade.polling_streams(),
+        }
+        .into_iter()
+        .flatten()
     }
 
-    /// True from the reply to the CONNECT until it is told to close.
+    /// A stream that has been opened since the last call, once.
+    pub(crate) fn take_new_stream(&mut self) -> Option<(usize, &Stream)> {
+        match &mut self.transport {
+            Transport::Upgrade(upgrade) => upgrade.take_new_stream(),
+            Transport::WebSocket(_) | Transport::Polling(_) => None,
+        }
+    }
+
+    /// True from the reply to the CONNECT (and the end of the upgrade) until it is told to close.
     pub(crate) fn is_joined(&self) -> bool {
-        self.session.is_joined()
+        let moving = matches!(&self.transport, Transport::Upgrade(upgrade) if !upgrade.has_moved());
+        self.session.is_joined() && !moving
+    }
+
+    /// True when it has said goodbye.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.session.is_leaving()
     }
 
     /// True if no heartbeat came for longer than the server promised.
     pub(crate) fn is_overdue(&self, now: Nanos) -> bool {
-        self.session.is_overdue(now)
+        self.reads && self.session.is_overdue(now)
     }
 
     /// A stream became writable, perhaps for the first time.
@@ -156,18 +186,21 @@ impl Client {
         match &mut self.transport {
             Transport::WebSocket(websocket) => websocket.writable(),
             Transport::Polling(polling) => polling.writable(stream),
+            Transport::Upgrade(upgrade) => upgrade.writable(stream),
         }
     }
 
-    /// Reads once from a stream; see `Stream::receive`.
+    /// Reads once from a stream; see `Stream::receive`. Of a stream that is gone there is nothing.
     pub(crate) fn receive(
         &mut self,
         stream: usize,
         buffer: &mut Vec<u8>,
         length: &mut usize,
     ) -> Result<Received, Failure> {
-        let stream = self.stream(stream);
-        Ok(stream.receive(buffer, length)?)
+        match self.stream(stream) {
+            Some(stream) => Ok(stream.receive(buffer, length)?),
+            None => Ok(Received::Nothing),
+        }
     }
 
     /// The next thing the server said. `Ok(None)`: the input is used up, or its end has not come yet.
@@ -183,18 +216,24 @@ impl Client {
             let found = match &mut self.transport {
                 Transport::WebSocket(websocket) => websocket.decode(input, out)?,
                 Transport::Polling(polling) => polling.decode(input)?,
+                Transport::Upgrade(upgrade) => upgrade.decode(input, out)?,
             };
             let reaction = match found {
                 None => return Ok(None),
                 Some(Found::Closed) => self.session.handle_closed()?,
                 Some(Found::Upgraded) => self.session.handle_upgraded(),
+                // It may have joined while it moved.
+                Some(Found::Moved) if self.is_joined() => Reaction::Joined,
+                Some(Found::Moved) => Reaction::Nothing,
                 Some(Found::Packet(packet)) => self.session.handle_packet(packet, now)?,
             };
             match reaction {
                 Reaction::Nothing => {}
                 Reaction::Opened { sid } => {
-                    if let Transport::Polling(polling) = &mut self.transport {
-                        polling.handle_opened(&sid);
+                    match &mut self.transport {
+                        Transport::Polling(polling) => polling.handle_opened(&sid),
+                        Transport::Upgrade(upgrade) => upgrade.handle_opened(&sid)?,
+                        Transport::WebSocket(_) => {}
                     }
                     self.emit(b"40", out);
                 }
@@ -202,6 +241,7 @@ impl Client {
                     self.emit(b"3", out);
                     return Ok(Some(Incoming::Ping));
                 }
+                Reaction::Joined if !self.is_joined() => {}
                 Reaction::Joined => return Ok(Some(Incoming::Joined)),
                 Reaction::Packet(packet) => return Ok(Some(Incoming::Packet(packet))),
                 Reaction::Closed => return Ok(Some(Incoming::Closed)),
@@ -211,7 +251,9 @@ impl Client {
 
     /// Keeps the incomplete end of an input.
     pub(crate) fn keep(&mut self, stream: usize, rest: &[u8]) {
-        self.stream(stream).keep(rest);
+        if let Some(stream) = self.stream(stream) {
+            stream.keep(rest);
+        }
     }
 
     /// The server closed a stream.
@@ -225,6 +267,7 @@ impl Client {
         match &mut self.transport {
             Transport::WebSocket(websocket) => websocket.emit(packet, out),
             Transport::Polling(_) => Polling::emit(packet, out),
+            Transport::Upgrade(upgrade) => upgrade.emit(packet, out),
         }
     }
 
@@ -233,6 +276,7 @@ impl Client {
         let sent = match &mut self.transport {
             Transport::WebSocket(websocket) => websocket.stream.send(out),
             Transport::Polling(polling) => polling.flush(out),
+            Transport::Upgrade(upgrade) => upgrade.flush(out),
         };
         out.clear();
         Ok(sent?)
@@ -244,18 +288,22 @@ impl Client {
         match &mut self.transport {
             Transport::WebSocket(websocket) => websocket.emit_close(out),
             Transport::Polling(polling) => polling.emit_close(out),
+            Transport::Upgrade(upgrade) => upgrade.emit_close(out),
         }
         self.flush(out)?;
-        if let Transport::WebSocket(websocket) = &self.transport {
-            websocket.stream.finish();
+        match &self.transport {
+            Transport::WebSocket(websocket) => websocket.stream.finish(),
+            Transport::Upgrade(upgrade) => upgrade.finish(),
+            Transport::Polling(_) => {}
         }
         Ok(())
     }
 
-    fn stream(&mut self, stream: usize) -> &mut Stream {
+    fn stream(&mut self, stream: usize) -> Option<&mut Stream> {
         match &mut self.transport {
-            Transport::WebSocket(websocket) => &mut websocket.stream,
-            Transport::Polling(polling) => &mut polling.streams[stream],
+            Transport::WebSocket(websocket) => Some(&mut websocket.stream),
+            Transport::Polling(polling) => polling.streams.get_mut(stream),
+            Transport::Upgrade(upgrade) => upgrade.stream(stream),
         }
     }
 }

@@ -10,6 +10,8 @@ use std::rc::Rc;
 
 const GET: usize = 0;
 const POST: usize = 1;
+/// Streams of a client that polls.
+pub(super) const STREAMS: usize = 2;
 /// Between the packets of one body.
 const SEPARATOR: u8 = 0x1e;
 
@@ -24,8 +26,8 @@ enum Leaving {
 /// The two connections, and what is under way on them.
 pub(super) struct Polling {
     /// For polls, and for posts.
-    pub(super) streams: [Stream; 2],
-    connected: [bool; 2],
+    pub(super) streams: [Stream; STREAMS],
+    connected: [bool; STREAMS],
     /// Request heads, as far as they are the same every time; the session's once it is open.
     get_head: Vec<u8>,
     post_head: Vec<u8>,
@@ -33,6 +35,8 @@ pub(super) struct Polling {
     posting: bool,
     queued: Vec<u8>,
     leaving: Leaving,
+    /// The session is about to move: no request follows those under way.
+    pausing: bool,
     endpoint: Rc<Endpoint>,
 }
 
@@ -41,13 +45,14 @@ impl Polling {
         let connect = || Stream::connect(endpoint.address, source);
         Ok(Self {
             streams: [connect()?, connect()?],
-            connected: [false; 2],
+            connected: [false; STREAMS],
             get_head: get_head(endpoint, "").into_bytes(),
             post_head: Vec::new(),
             poll_due: true,
             posting: false,
             queued: Vec::new(),
             leaving: Leaving::No,
+            pausing: false,
             endpoint: endpoint.clone(),
         })
     }
@@ -59,6 +64,26 @@ impl Polling {
         }
         self.streams[stream].flush()?;
         Ok(self.flush(&mut Vec::new())?)
+    }
+
+    /// Both, with their numbers.
+    pub(super) fn streams(&self) -> [Option<(usize, &Stream)>; STREAMS] {
+        [Some((GET, &self.streams[GET])), Some((POST, &self.streams[POST]))]
+    }
+
+    /// Starts no more requests. What is to be sent is kept.
+    pub(super) fn pause(&mut self) {
+        self.pausing = true;
+    }
+
+    /// Nothing is under way, and nothing will be.
+    pub(super) fn has_paused(&self) -> bool {
+        self.pausing && self.poll_due && !self.posting
+    }
+
+    /// The packets that were kept.
+    pub(super) fn kept_packets(&self) -> impl Iterator<Item = &[u8]> {
+        packets(&self.queued)
     }
 
     /// The session has an id: from here on the requests carry it.
@@ -117,6 +142,9 @@ impl Polling {
             Self::emit(packets, &mut self.queued);
             packets.clear();
         }
+        if self.pausing {
+            return Ok(());
+        }
         if self.connected[POST] && !self.posting && !self.queued.is_empty() && !self.post_head.is_empty() {
             self.posting = true;
             if self.leaving == Leaving::Queued {
@@ -136,6 +164,11 @@ impl Polling {
         }
         Ok(())
     }
+}
+
+/// The packets of a body.
+pub(super) fn packets(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    body.split(|byte| *byte == SEPARATOR).filter(|packet| !packet.is_empty())
 }
 
 fn target(endpoint: &Endpoint, sid: &str) -> String {

@@ -46,6 +46,10 @@ impl Session {
         self.phase == Phase::Joined
     }
 
+    pub(super) fn is_leaving(&self) -> bool {
+        self.phase == Phase::Closing
+    }
+
     pub(super) fn is_overdue(&self, now: Nanos) -> bool {
         self.heartbeat_max > 0 && now.saturating_sub(self.heartbeat_at) > self.heartbeat_max
     }

@@ -20,22 +20,36 @@ pub(super) struct WebSocket {
     endpoint: Rc<Endpoint>,
     connected: bool,
     upgraded: bool,
+    /// The session it will take over; empty if it starts its own.
+    sid: String,
     /// State of the generator of masks; never zero.
     mask: u32,
 }
 
 impl WebSocket {
-    pub(super) fn open(endpoint: &Rc<Endpoint>, source: Option<IpAddr>, number: u32) -> io::Result<Self> {
+    pub(super) fn open(
+        endpoint: &Rc<Endpoint>,
+        source: Option<IpAddr>,
+        number: u32,
+        sid: &str,
+    ) -> io::Result<Self> {
         let stream = Stream::connect(endpoint.address, source)?;
         let mask = number.wrapping_mul(2).wrapping_add(1);
-        Ok(Self { stream, endpoint: endpoint.clone(), connected: false, upgraded: false, mask })
+        Ok(Self {
+            stream,
+            endpoint: endpoint.clone(),
+            connected: false,
+            upgraded: false,
+            sid: sid.into(),
+            mask,
+        })
     }
 
     pub(super) fn writable(&mut self) -> Result<(), Failure> {
         if !self.connected {
             self.stream.connect_result()?;
             self.connected = true;
-            self.stream.send(upgrade_request(&self.endpoint).as_bytes())?;
+            self.stream.send(upgrade_request(&self.endpoint, &self.sid).as_bytes())?;
         }
         Ok(self.stream.flush()?)
     }
@@ -88,7 +102,7 @@ impl WebSocket {
     }
 
     /// Xorshift: different for every frame, and free. Nobody attacks a load test through its proxies.
-    fn next_mask(&mut self) -> [u8; 4] {
+    pub(super) fn next_mask(&mut self) -> [u8; 4] {
         self.mask ^= self.mask << 13;
         self.mask ^= self.mask >> 17;
         self.mask ^= self.mask << 5;
@@ -96,10 +110,11 @@ impl WebSocket {
     }
 }
 
-fn upgrade_request(endpoint: &Endpoint) -> String {
+fn upgrade_request(endpoint: &Endpoint, sid: &str) -> String {
     let query = if endpoint.dialect == Dialect::Bare { "" } else { "?EIO=4&transport=websocket" };
+    let session = if sid.is_empty() { String::new() } else { format!("&sid={sid}") };
     format!(
-        "GET {}{query} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET {}{query}{session} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
         endpoint.path, endpoint.host
     )

@@ -1,22 +1,54 @@
 //! The command line, and what its values mean.
 
+mod mix;
+mod output;
+mod scenarios;
 mod values;
 
+pub use mix::{MixError, MixOptions, Part};
+pub use output::{Allow, CompareOptions, OutputOptions};
+pub use scenarios::{
+    AvalancheOptions, BroadcastOptions, ChurnOptions, ConnectOptions, Cut, EchoOptions, IdleOptions, Pace,
+    RoomsOptions, ScenarioOptions, SlowOptions,
+};
 pub use values::{Cores, SourceAddresses, Url};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
 use std::time::Duration;
 use values::{parse_duration, parse_rate};
 
-/// Load for Socket.IO servers: what a message costs, how long it takes, and whether it arrives.
+/// The load generator that tells the truth about latency, for any Socket.IO server (protocol 5 over Engine.IO 4).
 ///
-/// The server must answer as Tidegate's `--app bench` does: `echo` acknowledges with its arguments, `broadcast`
-/// emits `news` with its arguments to everyone.
+/// The server answers as Tidegate's `--app bench` does: `echo` acknowledges with its arguments; `broadcast` emits
+/// `news` with its arguments to everyone; `join` and `leave` take a room, and `join` is acknowledged; `room` takes a
+/// room and arguments, and emits `msg` with those to the room. docs/loadgen.md has a server of twenty lines.
 ///
 /// Exit code: 0, or 1 if anything was lost, doubled, damaged or disconnected, or 2 if the run did not go through.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tidegate-loadgen", version)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// One scenario.
+    #[command(flatten)]
+    Load(ScenarioOptions),
+    /// Several scenarios at once, as a TOML file says.
+    Mix(MixOptions),
+    /// Several results side by side.
+    Compare(CompareOptions),
+    /// Show that errors and stalls are seen, against a server of its own that makes them on purpose.
+    Selftest,
+}
+
+/// One scenario, with its options.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tidegate-loadgen")]
 pub struct Options {
     /// What the clients do.
     #[command(subcommand)]
@@ -26,64 +58,8 @@ pub struct Options {
 impl Options {
     /// The options every scenario has.
     pub fn common(&self) -> &Common {
-        match &self.scenario {
-            ScenarioOptions::Echo { common, .. }
-            | ScenarioOptions::Broadcast { common, .. }
-            | ScenarioOptions::Connect { common }
-            | ScenarioOptions::Idle { common } => common,
-        }
+        self.scenario.common()
     }
-}
-
-/// What the clients do.
-#[derive(Clone, Debug, Subcommand)]
-pub enum ScenarioOptions {
-    /// Clients send `echo` with an ack: each waits for the answer before the next (closed loop), or they take turns at
-    /// a rate.
-    Echo {
-        /// The options every scenario has.
-        #[command(flatten)]
-        common: Common,
-        /// Characters of the string that is echoed.
-        #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(..=1 << 20))]
-        payload: u32,
-        /// Messages under way per client.
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
-        in_flight: u32,
-        /// Echoes per second, all clients together, whether the last ones have arrived or not (open loop).
-        #[arg(long, value_name = "PER_SECOND", conflicts_with = "in_flight", value_parser = parse_rate)]
-        rate: Option<f64>,
-        /// Echo WebSocket messages, with no Socket.IO above them.
-        #[arg(long)]
-        bare: bool,
-    },
-    /// The first client emits `broadcast`; every client, itself included, must receive each `news` once.
-    Broadcast {
-        /// The options every scenario has.
-        #[command(flatten)]
-        common: Common,
-        /// Characters of the arguments: sequence number, timestamp and padding.
-        #[arg(long, value_name = "BYTES", default_value_t = 128, value_parser = clap::value_parser!(u32).range(..=1 << 20))]
-        payload: u32,
-        /// Broadcasts under way (closed loop).
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-        in_flight: u32,
-        /// Broadcasts per second, whether the last ones have arrived or not (open loop).
-        #[arg(long, value_name = "PER_SECOND", conflicts_with = "in_flight", value_parser = parse_rate)]
-        rate: Option<f64>,
-    },
-    /// Full handshakes as fast as they come: TCP, WebSocket, Engine.IO, CONNECT. What is measured ends there.
-    Connect {
-        /// The options every scenario has.
-        #[command(flatten)]
-        common: Common,
-    },
-    /// Hold clients that only answer heartbeats.
-    Idle {
-        /// The options every scenario has.
-        #[command(flatten)]
-        common: Common,
-    },
 }
 
 /// The transport of the clients.
@@ -93,6 +69,19 @@ pub enum TransportOption {
     Websocket,
     /// HTTP long-polling on keep-alive connections, one for GET and one for POST per client.
     Polling,
+    /// Long-polling first, then WebSocket, as the stock client does. A client has joined when it is on WebSocket.
+    Upgrade,
+}
+
+impl TransportOption {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Websocket => "websocket",
+            Self::Polling => "polling",
+            Self::Upgrade => "upgrade",
+        }
+    }
 }
 
 /// The options every scenario has.
@@ -116,7 +105,7 @@ pub struct Common {
     /// Time under load before the measured time.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub warmup: Duration,
-    /// Handshakes under way at once, on each core.
+    /// Handshakes under way at once, on each core, while the clients connect.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     pub concurrency: u32,
     /// Clients that begin to connect per second, all cores together. Without it: as the handshakes complete.
@@ -128,15 +117,9 @@ pub struct Common {
     /// CPUs to run on, one thread pinned to each. Such as 1,3 or 2-5. Without it: one thread, not pinned.
     #[arg(long, value_name = "LIST")]
     pub cores: Option<Cores>,
-    /// The server's process, to measure its CPU time and memory.
-    #[arg(long, value_name = "PID")]
-    pub server_pid: Option<u32>,
-    /// The process behind the server, to measure its CPU time and memory by itself.
-    #[arg(long, value_name = "PID")]
-    pub backend_pid: Option<u32>,
-    /// Write the result here as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// What to do with the result.
+    #[command(flatten)]
+    pub output: OutputOptions,
 }
 
 #[cfg(test)]
@@ -146,16 +129,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
+        CommandLine::command().debug_assert();
         Options::command().debug_assert();
     }
 
     #[test]
-    fn echoes_and_broadcasts_are_a_closed_loop_or_have_a_rate() {
+    fn a_broadcast_is_a_closed_loop_or_has_a_rate() {
         let parse = |line: &str| Options::try_parse_from(line.split(' '));
-        for scenario in ["echo", "broadcast"] {
-            assert!(parse(&format!("loadgen {scenario} --rate 10")).is_ok());
-            assert!(parse(&format!("loadgen {scenario} --rate 10 --in-flight 2")).is_err());
-            assert!(parse(&format!("loadgen {scenario} --rate 0")).is_err());
-        }
+        assert!(parse("loadgen broadcast --rate 10").is_ok());
+        assert!(parse("loadgen broadcast --rate 10 --in-flight 2").is_err());
+        assert!(parse("loadgen broadcast --rate 0").is_err());
+        assert!(parse("loadgen echo --rate 10 --in-flight 2").is_err());
+    }
+
+    #[test]
+    fn idle_clients_are_held_over_several_heartbeats_unless_told_otherwise() {
+        let seconds = |line: &str| Options::parse_from(line.split(' ')).common().duration.as_secs();
+        assert_eq!(seconds("loadgen idle"), 60);
+        assert_eq!(seconds("loadgen idle --duration 2s"), 2);
+        assert_eq!(seconds("loadgen echo"), 5);
     }
 }

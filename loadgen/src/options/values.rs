@@ -50,6 +50,12 @@ impl SourceAddresses {
     }
 }
 
+impl std::fmt::Display for SourceAddresses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.first, Ipv4Addr::from_bits(self.first.to_bits() + self.count - 1))
+    }
+}
+
 impl FromStr for SourceAddresses {
     type Err = String;
 
@@ -111,6 +117,14 @@ pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A share in per cent, above 0 and below 100; as a fraction.
+pub(super) fn parse_share(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(share) if share > 0.0 && share < 100.0 => Ok(share / 100.0),
+        _ => Err("not between 0 and 100".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +157,14 @@ mod tests {
         assert!("".parse::<Cores>().is_err());
         assert!("3-1".parse::<Cores>().is_err());
         assert!("0-99999999".parse::<Cores>().is_err());
+    }
+
+    #[test]
+    fn a_share_is_in_per_cent() {
+        assert_eq!(parse_share("10"), Ok(0.1));
+        assert_eq!(parse_share("25%"), Ok(0.25));
+        assert!(parse_share("0").is_err());
+        assert!(parse_share("100").is_err());
     }
 
     #[test]

@@ -1,22 +1,22 @@
-//! Echo: what is sent must come back as it was. Each client keeps a number of messages under way (closed loop), or the
-//! clients take turns at a steady rate (open loop).
+//! Echo: what each client sends must come back as it was. In a closed loop each client keeps a number of messages
+//! under way; in an open loop messages are due at times that no answer can move.
 
-use super::{Clients, Link, Plan, Scenario};
-use crate::clock::Nanos;
+use super::{Clients, Fault, Link, Plan, Scenario, Share};
+use crate::clock::{self, Nanos};
 use crate::payload::Payload;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, share};
 use crate::stats::Stats;
 use crate::wire::{packet, push_decimal};
-use smallvec::SmallVec;
+use std::collections::VecDeque;
 
 /// What the clients send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EchoSettings {
     /// Characters of the one string argument.
     pub(crate) payload_bytes: usize,
-    /// Messages under way per client.
+    /// Messages under way per client, in a closed loop.
     pub(crate) in_flight: usize,
-    /// Messages of this worker per second; the loop is then open, and latency counts from the time one was due.
+    /// Messages per second of the whole run; the loop is then open.
     pub(crate) rate: Option<f64>,
     /// No Socket.IO: the payload alone is the message, and comes back in order.
     pub(crate) bare: bool,
@@ -25,11 +25,14 @@ pub(crate) struct EchoSettings {
 /// The scenario of `echo`.
 pub(crate) struct Echo {
     settings: EchoSettings,
+    share: Share,
     payload: Payload,
     plan: Option<Plan>,
     schedule: Option<Schedule>,
-    /// Messages that were due so far, in an open loop.
-    due: u64,
+    /// Messages sent by the schedule.
+    scheduled: u64,
+    /// Positions that take turns in an open loop.
+    turns: Vec<usize>,
     clients: Vec<Sender>,
     outstanding: u64,
     /// Scratch: the packet to send, and the arguments an answer should have.
@@ -37,29 +40,43 @@ pub(crate) struct Echo {
     expected: Vec<u8>,
 }
 
-/// One client's messages under way. Ids and sequence numbers are the same thing.
+/// One client's messages under way, oldest first. Ids and sequence numbers are the same thing.
 #[derive(Default)]
 struct Sender {
     next: u64,
-    sent: SmallVec<[Sent; 1]>,
+    /// All ids that have been answered are below this one.
+    answered: u64,
+    sent: VecDeque<Sent>,
 }
 
 #[derive(Clone, Copy)]
 struct Sent {
     id: u64,
-    at: Nanos,
+    /// When it was sent, or should have been.
+    due: Nanos,
+}
+
+/// An answer to a message of ours.
+struct Answer {
+    sent: Sent,
+    /// It has the content that was sent.
+    intact: bool,
+    /// No later message was answered before.
+    in_order: bool,
 }
 
 impl Echo {
-    /// For a worker with `clients` clients.
-    pub(crate) fn new(settings: EchoSettings, clients: usize) -> Self {
+    /// For a worker with this share of the clients.
+    pub(crate) fn new(settings: EchoSettings, share: Share) -> Self {
         Self {
             settings,
+            share,
             payload: Payload::new(settings.payload_bytes),
             plan: None,
             schedule: None,
-            due: 0,
-            clients: std::iter::repeat_with(Sender::default).take(clients).collect(),
+            scheduled: 0,
+            turns: Vec::new(),
+            clients: std::iter::repeat_with(Sender::default).take(share.clients as usize).collect(),
             outstanding: 0,
             text: Vec::new(),
             expected: Vec::new(),
@@ -67,11 +84,11 @@ impl Echo {
     }
 
     /// Leaves the next message of a client in `self.text`.
-    fn next_message(&mut self, position: usize, number: u32, now: Nanos) {
+    fn next_message(&mut self, position: usize, number: u32, due: Nanos) {
         let sender = &mut self.clients[position];
         let id = sender.next;
         sender.next += 1;
-        sender.sent.push(Sent { id, at: now });
+        sender.sent.push_back(Sent { id, due });
         self.outstanding += 1;
         self.text.clear();
         if self.settings.bare {
@@ -85,41 +102,50 @@ impl Echo {
         self.text.extend_from_slice(b"\"]");
     }
 
-    /// The message a packet answers, and whether the content is what was sent. `None` if there is no such message.
-    fn take_answer(&mut self, position: usize, number: u32, packet: &[u8]) -> Option<(Sent, bool)> {
-        let sent = &mut self.clients[position].sent;
+    /// The message a packet answers. `None` if there is no such message.
+    fn take_answer(&mut self, position: usize, number: u32, packet: &[u8]) -> Option<Answer> {
+        let waiting = &mut self.clients[position].sent;
         let (at, content) = if self.settings.bare {
-            ((!sent.is_empty()).then_some(0)?, packet)
+            (0, packet)
         } else {
             let (id, arguments) = packet::ack(packet)?;
-            (sent.iter().position(|sent| sent.id == id)?, arguments)
+            // Almost always the oldest; the others are in the order of their ids.
+            let oldest = waiting.front().is_some_and(|sent| sent.id == id).then_some(0);
+            (oldest.or_else(|| waiting.binary_search_by_key(&id, |sent| sent.id).ok())?, arguments)
         };
-        let answered = sent.remove(at);
+        let sent = waiting.remove(at)?;
+        let in_order = sent.id >= self.clients[position].answered;
+        self.clients[position].answered = self.clients[position].answered.max(sent.id + 1);
         self.outstanding -= 1;
         self.expected.clear();
-        if self.settings.bare {
-            self.payload.write(number, answered.id, &mut self.expected);
-            return Some((answered, content == self.expected));
-        }
-        self.expected.extend_from_slice(b"[\"");
-        self.payload.write(number, answered.id, &mut self.expected);
-        self.expected.extend_from_slice(b"\"]");
-        Some((answered, content == self.expected || is_same_json(content, &self.expected)))
+        let quoted = !self.settings.bare;
+        self.expected.extend_from_slice(if quoted { b"[\"" } else { b"" });
+        self.payload.write(number, sent.id, &mut self.expected);
+        self.expected.extend_from_slice(if quoted { b"\"]" } else { b"" });
+        let intact = content == self.expected || quoted && is_same_json(content, &self.expected);
+        Some(Answer { sent, intact, in_order })
+    }
+
+    /// Whether a message counts: an open loop asks when it was due, so that a stall at the end is seen whole.
+    fn measures(&self, plan: Plan, due: Nanos, now: Nanos) -> bool {
+        plan.measures(if self.schedule.is_some() { due } else { now })
     }
 }
 
 impl Scenario for Echo {
     fn start(&mut self, plan: Plan, clients: &mut Clients<'_>) {
         self.plan = Some(plan);
-        self.schedule = self.settings.rate.map(|rate| Schedule::new(plan.start, rate));
-        if self.schedule.is_some() {
+        self.turns = clients.joined().collect();
+        if let Some(rate) = self.settings.rate {
+            let rate = share(rate, self.share.clients, self.share.of);
+            self.schedule = (rate > 0.0).then(|| Schedule::new(plan.start, rate));
             return;
         }
-        let joined: Vec<usize> = clients.joined().collect();
-        for position in joined {
+        for turn in 0..self.turns.len() {
+            let position = self.turns[turn];
             for _ in 0..self.settings.in_flight {
                 let Some(number) = clients.number(position) else { break };
-                self.next_message(position, number, crate::clock::now());
+                self.next_message(position, number, clock::now());
                 clients.emit(position, &self.text);
             }
         }
@@ -127,46 +153,47 @@ impl Scenario for Echo {
 
     fn handle_packet(&mut self, packet: &[u8], link: &mut Link<'_>, now: Nanos, stats: &mut Stats) {
         let Some(plan) = self.plan else { return };
-        let Some((answered, same)) = self.take_answer(link.position, link.client.number, packet) else {
+        let number = link.client.number;
+        let Some(answer) = self.take_answer(link.position, number, packet) else {
             stats.errors.duplicated += 1;
             return;
         };
-        if !same {
-            stats.errors.mismatched += 1;
+        stats.errors.reordered += u64::from(!answer.in_order);
+        if !answer.intact {
+            stats.mismatched(number, packet);
         }
-        if plan.measures(now) {
-            stats.messages += 1;
-            stats.latency.saturating_record(now.saturating_sub(answered.at));
-        }
-        if now < plan.end && self.schedule.is_none() {
-            self.next_message(link.position, link.client.number, now);
+        let due = answer.sent.due;
+        stats.delivered(now.saturating_sub(due), self.measures(plan, due, now));
+        if self.settings.rate.is_none() && now < plan.end {
+            self.next_message(link.position, number, now);
             link.emit(&self.text);
         }
     }
 
-    fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos) -> Option<Nanos> {
-        let (plan, schedule) = (self.plan?, self.schedule?);
-        let count = u64::try_from(self.clients.len()).expect("fewer than 2^64");
-        if count == 0 || now >= plan.end {
-            return None;
-        }
+    fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos, stats: &mut Stats) -> Option<Nanos> {
+        let (schedule, plan) = (self.schedule?, self.plan?);
         loop {
-            let due = schedule.time_of(self.due);
-            if due > now {
+            let due = schedule.time_of(self.scheduled);
+            if due > now || due >= plan.end || self.turns.is_empty() {
                 return Some(due);
             }
-            let position = usize::try_from(self.due % count).expect("a position in a Vec");
-            self.due += 1;
-            // One that is gone misses its turn.
-            if let Some(number) = clients.number(position) {
-                self.next_message(position, number, due);
-                clients.emit(position, &self.text);
+            let turn = usize::try_from(self.scheduled % self.turns.len() as u64).expect("below a usize");
+            self.scheduled += 1;
+            let position = self.turns[turn];
+            // What a client that is gone would have sent is not sent: the disconnect has been counted.
+            let Some(number) = clients.number(position) else { continue };
+            if plan.measures(due) {
+                stats.late.saturating_record(now - due);
             }
+            self.next_message(position, number, due);
+            clients.emit(position, &self.text);
         }
     }
 
     /// What was under way to a lost client stays outstanding: it is lost.
-    fn handle_lost(&mut self, _client: usize) {}
+    fn handle_lost(&mut self, _client: usize, _joined: bool, _now: Nanos, _stats: &mut Stats) -> Fault {
+        Fault::Error
+    }
 
     fn outstanding(&self) -> u64 {
         self.outstanding
@@ -184,13 +211,14 @@ mod tests {
     use super::*;
 
     fn echo(bare: bool) -> Echo {
-        let mut echo = Echo::new(EchoSettings { payload_bytes: 18, in_flight: 2, rate: None, bare }, 1);
+        let settings = EchoSettings { payload_bytes: 18, in_flight: 2, rate: None, bare };
+        let mut echo = Echo::new(settings, Share { first: 3, clients: 1, of: 4 });
         echo.next_message(0, 3, 10);
         echo
     }
 
     fn answer(echo: &mut Echo, packet: &[u8]) -> Option<(u64, bool)> {
-        echo.take_answer(0, 3, packet).map(|(sent, same)| (sent.id, same))
+        echo.take_answer(0, 3, packet).map(|answer| (answer.sent.id, answer.intact))
     }
 
     #[test]
@@ -202,6 +230,14 @@ mod tests {
         assert_eq!(answer(&mut echo, br#"31["0000030000000001qr"]"#), None);
         assert_eq!(answer(&mut echo, br#"30[ "\u0030000030000000000qr" ]"#), Some((0, true)));
         assert_eq!(echo.outstanding(), 0);
+    }
+
+    #[test]
+    fn an_answer_after_that_of_a_later_message_is_out_of_order() {
+        let mut echo = echo(false);
+        echo.next_message(0, 3, 20);
+        assert!(echo.take_answer(0, 3, br#"31["0000030000000001qr"]"#).unwrap().in_order);
+        assert!(!echo.take_answer(0, 3, br#"30["0000030000000000qr"]"#).unwrap().in_order);
     }
 
     #[test]

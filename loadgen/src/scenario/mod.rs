@@ -1,11 +1,16 @@
 //! What the clients say, and what must come back. A scenario never sees a transport.
 
-mod broadcast;
+mod avalanche;
+mod churn;
 mod echo;
+mod fanout;
 mod quiet;
+mod tracker;
 
-pub(crate) use broadcast::{Broadcast, BroadcastSettings};
+pub(crate) use avalanche::{Avalanche, AvalancheSettings};
+pub(crate) use churn::{Churn, ChurnSettings};
 pub(crate) use echo::{Echo, EchoSettings};
+pub(crate) use fanout::{Audience, Fanout, FanoutSettings};
 pub(crate) use quiet::Quiet;
 
 use crate::client::{Client, Failure};
@@ -22,27 +27,60 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// True within the measured window.
-    pub(crate) fn measures(&self, now: Nanos) -> bool {
-        (self.measure_from..self.end).contains(&now)
+    pub(crate) fn measures(&self, time: Nanos) -> bool {
+        (self.measure_from..self.end).contains(&time)
     }
 }
 
-/// What the clients of one worker do from the start of the plan.
+/// The clients of a run that one worker has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// The number in the run of the first.
+    pub(crate) first: u32,
+    /// How many there are when the plan begins.
+    pub(crate) clients: u32,
+    /// How many the run has.
+    pub(crate) of: u32,
+}
+
+/// Whether the end of a client is the server's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Error,
+    /// The scenario did something to deserve it.
+    Expected,
+}
+
+/// What the clients of one worker do.
 pub(crate) trait Scenario {
-    /// Called once, with every client that will ever join in `clients`.
+    /// Called once when the clients have joined, before the plan: what must be in place before anyone starts.
+    fn prepare(&mut self, _clients: &mut Clients<'_>) {}
+
+    /// Called once, when the plan starts.
     fn start(&mut self, plan: Plan, clients: &mut Clients<'_>);
 
     /// A client received a Socket.IO packet. Its answers go to `link`.
     fn handle_packet(&mut self, packet: &[u8], link: &mut Link<'_>, now: Nanos, stats: &mut Stats);
 
     /// Called after every batch of packets and at the deadline it returned: sends what is due.
-    fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos) -> Option<Nanos>;
+    fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos, stats: &mut Stats) -> Option<Nanos>;
 
-    /// A client that had joined is gone. Nothing more will come for it.
-    fn handle_lost(&mut self, client: usize);
+    /// A client that the plan opened has joined; it was due at `due`.
+    fn handle_joined(&mut self, _client: usize, _due: Nanos, _now: Nanos, _stats: &mut Stats) {}
 
-    /// Messages that are still to come.
+    /// A client is gone before it was told to; `joined` if it was ever there. Nothing more will come for it.
+    fn handle_lost(&mut self, client: usize, joined: bool, now: Nanos, stats: &mut Stats) -> Fault;
+
+    /// A client that was told to leave has left. Its position is free.
+    fn handle_left(&mut self, _client: usize) {}
+
+    /// Answers and messages that are still to come.
     fn outstanding(&self) -> u64;
+
+    /// The plan need not go on to its end.
+    fn is_complete(&self) -> bool {
+        false
+    }
 
     /// The run is over: what is outstanding is lost.
     fn finish(&mut self, stats: &mut Stats) {
@@ -65,12 +103,24 @@ impl Link<'_> {
     }
 }
 
+/// What a scenario wants done with a client; done when its call has returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// A new client at a free position (or one behind the last). Its handshake counts from `due`.
+    Open { position: usize, number: u32, due: Nanos },
+    /// Say goodbye.
+    Leave { position: usize },
+    /// Close its streams without a word.
+    Cut { position: usize },
+}
+
 /// The clients of one worker. A client that failed to join or was lost is `None`.
 pub(crate) struct Clients<'a> {
     pub(crate) slots: &'a mut [Option<Client>],
     pub(crate) out: &'a mut Vec<u8>,
     /// Clients whose stream failed while sending; the worker takes them out.
     pub(crate) failed: &'a mut Vec<(usize, Failure)>,
+    pub(crate) commands: &'a mut Vec<Command>,
 }
 
 impl Clients<'_> {
@@ -92,5 +142,17 @@ impl Clients<'_> {
         if let Err(failure) = client.flush(self.out) {
             self.failed.push((position, failure));
         }
+    }
+
+    /// Stops reading what the server sends to a client.
+    pub(crate) fn stop_reading(&mut self, position: usize) {
+        if let Some(client) = &mut self.slots[position] {
+            client.reads = false;
+        }
+    }
+
+    /// Has something done when this call of the scenario has returned.
+    pub(crate) fn command(&mut self, command: Command) {
+        self.commands.push(command);
     }
 }

@@ -1,6 +1,6 @@
 //! Clients that join and say nothing: what holding them costs, and what their handshakes cost.
 
-use super::{Clients, Link, Plan, Scenario};
+use super::{Clients, Fault, Link, Plan, Scenario};
 use crate::clock::Nanos;
 use crate::stats::Stats;
 
@@ -13,11 +13,13 @@ impl Scenario for Quiet {
     /// Nobody asked for anything. A server may greet its clients all the same.
     fn handle_packet(&mut self, _packet: &[u8], _link: &mut Link<'_>, _now: Nanos, _stats: &mut Stats) {}
 
-    fn turn(&mut self, _clients: &mut Clients<'_>, _now: Nanos) -> Option<Nanos> {
+    fn turn(&mut self, _clients: &mut Clients<'_>, _now: Nanos, _stats: &mut Stats) -> Option<Nanos> {
         None
     }
 
-    fn handle_lost(&mut self, _client: usize) {}
+    fn handle_lost(&mut self, _client: usize, _joined: bool, _now: Nanos, _stats: &mut Stats) -> Fault {
+        Fault::Error
+    }
 
     fn outstanding(&self) -> u64 {
         0

@@ -1,0 +1,137 @@
+//! `mix`: a TOML file whose keys are the options of the command line, so that there is one list of them.
+
+use super::{Options, OutputOptions, Url};
+use clap::{Args, Parser as _};
+use std::path::PathBuf;
+use std::{fs, io};
+use thiserror::Error;
+
+/// `mix`.
+#[derive(Clone, Debug, Args)]
+pub struct MixOptions {
+    /// The TOML file: options for all parts, then a `[[part]]` with a `scenario` and its options for each.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The server, whatever the file says.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<Url>,
+    /// What to do with the result.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// One part of a mix.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its `name`, or that of its scenario.
+    pub name: String,
+    /// As if it came from the command line.
+    pub options: Options,
+}
+
+/// Why a file is not a mix.
+#[derive(Debug, Error)]
+pub enum MixError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It is not TOML.
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    /// There is no `[[part]]`.
+    #[error("a mix needs a [[part]]")]
+    Empty,
+    /// A part without a `scenario`, or with a value that is neither text nor number nor yes or no.
+    #[error("part {number}: {reason}")]
+    Part {
+        /// From 1.
+        number: usize,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl MixOptions {
+    /// Reads the parts.
+    pub fn parts(&self) -> Result<Vec<Part>, MixError> {
+        let mut parts = parse(&fs::read_to_string(&self.file)?)?;
+        if let Some(url) = &self.url {
+            parts.iter_mut().for_each(|part| part.options.scenario.common_mut().url = url.clone());
+        }
+        Ok(parts)
+    }
+}
+
+/// Reads a file's text.
+fn parse(text: &str) -> Result<Vec<Part>, MixError> {
+    let mut defaults: toml::Table = text.parse()?;
+    let Some(toml::Value::Array(parts)) = defaults.remove("part") else { return Err(MixError::Empty) };
+    let numbered = parts.into_iter().zip(1..);
+    numbered
+        .map(|(part, number)| parse_part(part, &defaults).map_err(|reason| MixError::Part { number, reason }))
+        .collect()
+}
+
+fn parse_part(part: toml::Value, defaults: &toml::Table) -> Result<Part, String> {
+    let toml::Value::Table(mut part) = part else { return Err("not a table".into()) };
+    let Some(toml::Value::String(scenario)) = part.remove("scenario") else {
+        return Err("no scenario".into());
+    };
+    let name = match part.remove("name") {
+        Some(toml::Value::String(name)) => name,
+        _ => scenario.clone(),
+    };
+    let mut line = vec!["mix".to_owned(), scenario];
+    for (key, value) in defaults.iter().filter(|(key, _)| !part.contains_key(*key)).chain(part.iter()) {
+        push_option(key, value, &mut line)?;
+    }
+    // The first line says it; the others are about a command line that nobody typed.
+    let reason = |error: clap::Error| error.to_string().lines().next().unwrap_or_default().to_owned();
+    Ok(Part { name, options: Options::try_parse_from(line).map_err(reason)? })
+}
+
+fn push_option(key: &str, value: &toml::Value, line: &mut Vec<String>) -> Result<(), String> {
+    let text = match value {
+        toml::Value::Boolean(false) => return Ok(()),
+        toml::Value::Boolean(true) => None,
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        _ => return Err(format!("{key}: neither text nor a number nor true or false")),
+    };
+    line.push(format!("--{}", key.replace('_', "-")));
+    line.extend(text);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::ScenarioOptions;
+    use std::time::Duration;
+
+    #[test]
+    fn a_part_has_its_own_options_and_those_of_all() {
+        let parts = parse(
+            "duration = '2s'\nconnections = 7\n[[part]]\nscenario = 'echo'\nrate = 12.5\nconnections = 3\n\
+             [[part]]\nname = 'watchers'\nscenario = 'idle'",
+        )
+        .unwrap();
+        assert_eq!((parts[0].name.as_str(), parts[1].name.as_str()), ("echo", "watchers"));
+        let common = |part: usize| parts[part].options.common();
+        assert_eq!((common(0).connections, common(1).connections), (3, 7));
+        assert_eq!(common(1).duration, Duration::from_secs(2));
+        let ScenarioOptions::Echo(echo) = &parts[0].options.scenario else { panic!("the first is an echo") };
+        assert_eq!(echo.pace.rate, Some(12.5));
+    }
+
+    #[test]
+    fn what_is_wrong_says_where() {
+        assert!(matches!(parse("duration = '1s'"), Err(MixError::Empty)));
+        assert!(matches!(parse("a ="), Err(MixError::Toml(_))));
+        let message = |text| parse(text).unwrap_err().to_string();
+        assert_eq!(message("[[part]]\nrate = 1"), "part 1: no scenario");
+        assert!(message("[[part]]\nscenario = 'idle'\nspeed = 3").starts_with("part 1: error: unexpected"));
+        assert!(message("[[part]]\nscenario = 'idle'\nramp = [1]").starts_with("part 1: ramp: neither"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Listens to the workers, samples the server once a second, and keeps both in the order of time.
+
+use super::live::LiveLine;
+use super::{RunError, Show};
+use crate::clock::{self, Nanos, SECOND};
+use crate::interval::{Interval, Second, Timeline};
+use crate::process::{Process, Usage};
+use crate::scenario::Plan;
+use crate::stats::Stats;
+use crate::worker::Progress;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+/// Two moments closer than this share a sample.
+const SAMPLES_APART: Nanos = SECOND / 200;
+
+/// One part, as far as it has come.
+struct PartState {
+    workers: usize,
+    connected: usize,
+    done: usize,
+    stats: Stats,
+    timeline: Timeline,
+}
+
+/// One part, when all its workers are done.
+pub(super) struct PartResult {
+    pub(super) stats: Stats,
+    pub(super) seconds: Vec<Second>,
+    /// The histograms of the seconds, if they were to be kept.
+    pub(super) intervals: Vec<Interval>,
+}
+
+/// The thread that directs a run.
+pub(super) struct Director {
+    told: Receiver<(usize, Progress)>,
+    parts: Vec<PartState>,
+    server: Option<Process>,
+    samples: Vec<Usage>,
+    next_sample: Nanos,
+    live: Option<LiveLine>,
+    /// The server can no longer be read. It may have been stopped on purpose, and started again as another process.
+    server_gone: bool,
+}
+
+impl Director {
+    /// And the way for workers to tell it something.
+    pub(super) fn new(
+        server: Option<Process>,
+        origin: Nanos,
+        show: Show,
+    ) -> (Self, Sender<(usize, Progress)>) {
+        let (tell, told) = mpsc::channel();
+        let director = Self {
+            told,
+            parts: Vec::new(),
+            server,
+            samples: Vec::new(),
+            next_sample: origin + SECOND,
+            live: (show == Show::Live).then(LiveLine::new),
+            server_gone: false,
+        };
+        (director, tell)
+    }
+
+    pub(super) fn add_part(&mut self, name: &str, workers: usize, keep_histograms: bool) {
+        let timeline = Timeline::new(workers, keep_histograms);
+        self.parts.push(PartState { workers, connected: 0, done: 0, stats: Stats::new(), timeline });
+        if let Some(live) = &mut self.live {
+            live.add_part(name);
+        }
+    }
+
+    /// Samples the server now; `None` if there is none to sample.
+    pub(super) fn sample(&mut self) -> Result<Option<Usage>, RunError> {
+        let Some(server) = self.server.as_ref().filter(|_| !self.server_gone) else { return Ok(None) };
+        if let Some(last) = self.samples.last().filter(|last| clock::now() - last.at < SAMPLES_APART) {
+            return Ok(Some(last.clone()));
+        }
+        match server.sample() {
+            Ok(usage) => {
+                self.samples.push(usage.clone());
+                Ok(Some(usage))
+            }
+            Err(error) if self.samples.is_empty() => Err(RunError::Server(error)),
+            Err(_) => {
+                self.server_gone = true;
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn wait_connected(&mut self) -> Result<(), RunError> {
+        while self.parts.iter().any(|part| part.connected < part.workers) {
+            self.wait(Nanos::MAX)?;
+            if self.parts.iter().any(|part| part.done > 0) {
+                return Err(RunError::Worker);
+            }
+        }
+        Ok(())
+    }
+
+    /// From the announcement of the plans until all workers are done. The server is sampled at the first moment that
+    /// is measured, every second from there, and at the end of each plan.
+    pub(super) fn watch(&mut self, plans: &[Plan]) -> Result<(), RunError> {
+        let first = plans.iter().map(|plan| plan.measure_from).min().unwrap_or_default();
+        let mut moments: Vec<Nanos> = plans.iter().flat_map(|plan| [plan.measure_from, plan.end]).collect();
+        moments.sort_unstable();
+        self.next_sample = first;
+        while self.parts.iter().any(|part| part.done < part.workers) {
+            let now = clock::now();
+            moments.retain(|moment| *moment > now);
+            let next_moment = moments.first().copied().unwrap_or(Nanos::MAX);
+            self.wait(next_moment)?;
+            if clock::now() >= next_moment {
+                self.sample()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles what comes next; returns at `deadline` at the latest, and every second.
+    fn wait(&mut self, deadline: Nanos) -> Result<(), RunError> {
+        let until = deadline.min(self.next_sample);
+        match self.told.recv_timeout(Duration::from_nanos(until.saturating_sub(clock::now()))) {
+            Ok((part, progress)) => self.handle(part, progress),
+            Err(RecvTimeoutError::Timeout) => {}
+            // A worker that failed has told nothing; its thread knows why.
+            Err(RecvTimeoutError::Disconnected) => {
+                self.parts
+                    .iter_mut()
+                    .for_each(|part| (part.connected, part.done) = (part.workers, part.workers));
+            }
+        }
+        if clock::now() >= self.next_sample {
+            self.next_sample += SECOND;
+            self.sample()?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, number: usize, progress: Progress) {
+        let part = &mut self.parts[number];
+        match progress {
+            Progress::Connected => part.connected += 1,
+            Progress::Done(stats) => {
+                part.done += 1;
+                part.stats.merge(*stats);
+            }
+            Progress::Second(interval) => {
+                part.timeline.add(&interval);
+                if let (Some(live), Some(second)) = (&mut self.live, part.timeline.latest()) {
+                    live.show(number, second);
+                }
+            }
+        }
+    }
+
+    /// What was told, by part, and all samples of the server.
+    pub(super) fn finish(self) -> (Vec<PartResult>, Vec<Usage>) {
+        let result = |part: PartState| {
+            let (seconds, intervals) = part.timeline.finish();
+            PartResult { stats: part.stats, seconds, intervals }
+        };
+        (self.parts.into_iter().map(result).collect(), self.samples)
+    }
+}
