@@ -95,7 +95,7 @@ fn every_message_of_a_schedule_is_sent_and_answered_over_every_transport() {
         let line = format!("echo --transport {transport} --connections 10 --rate 200");
         // 200 a second for half a second, whatever the machine does meanwhile.
         on_both(&format!("{line} --warmup 100ms --duration 500ms"), |report| {
-            assert_eq!(report.messages, 100)
+            assert_eq!(report.messages, 100);
         });
     }
 }
