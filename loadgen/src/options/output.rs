@@ -9,6 +9,9 @@ pub struct OutputOptions {
     /// The server's process, to measure CPU time and memory, its threads and child processes included.
     #[arg(long, value_name = "PID")]
     pub server_pid: Option<u32>,
+    /// The process behind the server, to measure its CPU time and memory by itself.
+    #[arg(long, value_name = "PID")]
+    pub backend_pid: Option<u32>,
     /// Write the result here as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

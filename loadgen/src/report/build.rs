@@ -8,6 +8,7 @@ use crate::clock::{Nanos, SECOND};
 use crate::interval::{Interval, Second};
 use crate::options::{Common, OutputOptions, Pace, Part, ScenarioOptions};
 use crate::process::Usage;
+use crate::run::watched::Watched;
 use crate::scenario::Plan;
 use crate::stats::{Load, Stats};
 use hdrhistogram::Histogram;
@@ -22,11 +23,9 @@ const POINTS_PER_HALVING: u32 = 5;
 /// What a run measured, before it is a report.
 pub(crate) struct Measurements<'a> {
     pub(crate) stats: Stats,
-    /// The server's usage before the first connection, and after the last.
-    pub(crate) before: Option<Usage>,
-    pub(crate) connected: Option<Usage>,
-    /// The server's usage over the whole run.
-    pub(crate) samples: &'a [Usage],
+    pub(crate) server: Option<&'a Watched>,
+    /// The process behind it.
+    pub(crate) backend: Option<&'a Watched>,
     pub(crate) seconds: Vec<Second>,
     pub(crate) intervals: Vec<Interval>,
     pub(crate) origin: Nanos,
@@ -37,7 +36,6 @@ pub(crate) struct Measurements<'a> {
     pub(crate) joined: u64,
     /// It is the only part: what the server did, it did for its messages.
     pub(crate) alone: bool,
-    pub(crate) server_command: Option<String>,
 }
 
 impl Measurements<'_> {
@@ -46,11 +44,12 @@ impl Measurements<'_> {
     }
 
     /// The samples of the measured window: from the first in it to the first at its end.
-    fn window(&self) -> &[Usage] {
-        let position = |from: Nanos| self.samples.iter().position(|sample| sample.at >= from);
+    fn window<'w>(&self, watched: &'w Watched) -> &'w [Usage] {
+        let samples = &watched.samples[..];
+        let position = |from: Nanos| samples.iter().position(|sample| sample.at >= from);
         let Some(first) = position(self.plan.measure_from) else { return &[] };
-        let last = position(self.plan.end).unwrap_or(self.samples.len() - 1);
-        &self.samples[first..=last]
+        let last = position(self.plan.end).unwrap_or(samples.len() - 1);
+        &samples[first..=last]
     }
 }
 
@@ -92,7 +91,8 @@ impl Report {
             baseline_percentiles: baseline.map(percentiles).unwrap_or_default(),
             disturbance,
             handshake_us: Latency::of(&stats.handshake),
-            server: server_usage(&measured, all_messages, storm),
+            server: measured.server.map(|server| usage(&measured, server, all_messages, storm)),
+            backend: measured.backend.map(|backend| usage(&measured, backend, all_messages, storm)),
             client: client_usage(loads, all_messages, &stats.late),
             ok: stats.errors.failing(&output.allow) == 0,
             errors: stats.errors.clone(),
@@ -178,9 +178,9 @@ fn client_usage(loads: &[Load], messages: u64, late: &Histogram<u64>) -> ClientU
     }
 }
 
-fn server_usage(measured: &Measurements<'_>, messages: u64, storm: bool) -> Option<ServerUsage> {
-    let (before, connected) = (measured.before.as_ref()?, measured.connected.as_ref()?);
-    let window = measured.window();
+fn usage(measured: &Measurements<'_>, watched: &Watched, messages: u64, storm: bool) -> ServerUsage {
+    let (before, connected) = (watched.before(), &watched.connected);
+    let window = measured.window(watched);
     let (first, last) = match window {
         [first, .., last] => (first, last),
         _ => (connected, connected),
@@ -197,7 +197,7 @@ fn server_usage(measured: &Measurements<'_>, messages: u64, storm: bool) -> Opti
         by_second.iter().enumerate().filter(|(second, _)| heartbeats.get(*second).is_none_or(|n| *n == 0));
     let (quiet_cpu, quiet_wall) = quiet.fold((0, 0), |(cpu, wall), (_, next)| (cpu + next.0, wall + next.1));
     let joined = measured.joined;
-    Some(ServerUsage {
+    ServerUsage {
         cpu_ns_per_message: per(used, messages).filter(|_| measured.alone),
         cpu_share: per(used, wall).unwrap_or(0.0),
         connect_cpu_ns: per(connecting, joined).unwrap_or(0.0),
@@ -208,18 +208,18 @@ fn server_usage(measured: &Measurements<'_>, messages: u64, storm: bool) -> Opti
         rss_bytes_per_client: per(last.rss_bytes.saturating_sub(before.rss_bytes), joined).unwrap_or(0.0),
         threads: last.threads(),
         cpu_ns_by_second: by_second.into_iter().map(|(cpu, _)| cpu).collect(),
-        timeline: server_timeline(measured),
-        command: measured.server_command.clone().unwrap_or_default(),
-    })
+        timeline: timeline(measured, watched),
+        command: watched.command_line(),
+    }
 }
 
-fn server_timeline(measured: &Measurements<'_>) -> Vec<ServerMoment> {
+fn timeline(measured: &Measurements<'_>, watched: &Watched) -> Vec<ServerMoment> {
     let moment = |pair: &[Usage]| ServerMoment {
         at_s: measured.seconds_of(pair[1].at),
         cpu_share: per(pair[1].cpu_since(&pair[0]), pair[1].at - pair[0].at).unwrap_or(0.0),
         rss_bytes: pair[1].rss_bytes,
     };
-    measured.samples.windows(2).map(moment).collect()
+    watched.samples.windows(2).map(moment).collect()
 }
 
 /// What the command line said, defaults included.

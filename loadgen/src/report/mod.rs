@@ -67,6 +67,9 @@ pub struct Report {
     pub handshake_us: Latency,
     /// What the server used; absent without `--server-pid`.
     pub server: Option<ServerUsage>,
+    /// What the process behind it used; absent without `--backend-pid`.
+    #[serde(default)]
+    pub backend: Option<ServerUsage>,
     /// What the generator used.
     pub client: ClientUsage,
     /// Everything that must not happen.

@@ -118,6 +118,9 @@ impl fmt::Display for Report {
         if let Some(server) = &self.server {
             writeln!(f, "  server     {server}")?;
         }
+        if let Some(backend) = &self.backend {
+            writeln!(f, "  backend    {backend}")?;
+        }
         writeln!(f, "  generator  {}", self.client)?;
         if self.errors.total() == 0 {
             return writeln!(f, "  errors     none");

@@ -1,18 +1,15 @@
-//! Listens to the workers, samples the server once a second, and keeps both in the order of time.
+//! Listens to the workers, samples what is watched once a second, and keeps both in the order of time.
 
 use super::live::LiveLine;
+use super::watched::Watched;
 use super::{RunError, Show};
 use crate::clock::{self, Nanos, SECOND};
 use crate::interval::{Interval, Second, Timeline};
-use crate::process::{Process, Usage};
 use crate::scenario::Plan;
 use crate::stats::Stats;
 use crate::worker::Progress;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
-
-/// Two moments closer than this share a sample.
-const SAMPLES_APART: Nanos = SECOND / 200;
 
 /// One part, as far as it has come.
 struct PartState {
@@ -35,18 +32,17 @@ pub(super) struct PartResult {
 pub(super) struct Director {
     told: Receiver<(usize, Progress)>,
     parts: Vec<PartState>,
-    server: Option<Process>,
-    samples: Vec<Usage>,
+    pub(super) server: Option<Watched>,
+    /// The process behind the server.
+    pub(super) backend: Option<Watched>,
     next_sample: Nanos,
     live: Option<LiveLine>,
-    /// The server can no longer be read. It may have been stopped on purpose, and started again as another process.
-    server_gone: bool,
 }
 
 impl Director {
     /// And the way for workers to tell it something.
     pub(super) fn new(
-        server: Option<Process>,
+        [server, backend]: [Option<Watched>; 2],
         origin: Nanos,
         show: Show,
     ) -> (Self, Sender<(usize, Progress)>) {
@@ -55,10 +51,9 @@ impl Director {
             told,
             parts: Vec::new(),
             server,
-            samples: Vec::new(),
+            backend,
             next_sample: origin + SECOND,
             live: (show == Show::Live).then(LiveLine::new),
-            server_gone: false,
         };
         (director, tell)
     }
@@ -71,23 +66,13 @@ impl Director {
         }
     }
 
-    /// Samples the server now; `None` if there is none to sample.
-    pub(super) fn sample(&mut self) -> Result<Option<Usage>, RunError> {
-        let Some(server) = self.server.as_ref().filter(|_| !self.server_gone) else { return Ok(None) };
-        if let Some(last) = self.samples.last().filter(|last| clock::now() - last.at < SAMPLES_APART) {
-            return Ok(Some(last.clone()));
-        }
-        match server.sample() {
-            Ok(usage) => {
-                self.samples.push(usage.clone());
-                Ok(Some(usage))
-            }
-            Err(error) if self.samples.is_empty() => Err(RunError::Server(error)),
-            Err(_) => {
-                self.server_gone = true;
-                Ok(None)
-            }
-        }
+    fn sample(&mut self) {
+        self.server.iter_mut().chain(&mut self.backend).for_each(Watched::sample);
+    }
+
+    /// Every client has joined or failed.
+    pub(super) fn connected(&mut self) {
+        self.server.iter_mut().chain(&mut self.backend).for_each(Watched::connected);
     }
 
     pub(super) fn wait_connected(&mut self) -> Result<(), RunError> {
@@ -113,7 +98,7 @@ impl Director {
             let next_moment = moments.first().copied().unwrap_or(Nanos::MAX);
             self.wait(next_moment)?;
             if clock::now() >= next_moment {
-                self.sample()?;
+                self.sample();
             }
         }
         Ok(())
@@ -134,7 +119,7 @@ impl Director {
         }
         if clock::now() >= self.next_sample {
             self.next_sample += SECOND;
-            self.sample()?;
+            self.sample();
         }
         Ok(())
     }
@@ -156,12 +141,12 @@ impl Director {
         }
     }
 
-    /// What was told, by part, and all samples of the server.
-    pub(super) fn finish(self) -> (Vec<PartResult>, Vec<Usage>) {
+    /// What was told, by part.
+    pub(super) fn finish(self) -> Vec<PartResult> {
         let result = |part: PartState| {
             let (seconds, intervals) = part.timeline.finish();
             PartResult { stats: part.stats, seconds, intervals }
         };
-        (self.parts.into_iter().map(result).collect(), self.samples)
+        self.parts.into_iter().map(result).collect()
     }
 }

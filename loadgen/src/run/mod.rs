@@ -2,11 +2,11 @@
 
 mod director;
 mod live;
+pub(crate) mod watched;
 mod workers;
 
 use crate::clock::{self, Nanos};
 use crate::options::{Options, OutputOptions, Part, ScenarioOptions};
-use crate::process::Process;
 use crate::report::{Measurements, Report};
 use crate::scenario::Plan;
 use director::Director;
@@ -14,6 +14,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io;
 use std::time::Duration;
 use thiserror::Error;
+use watched::Watched;
 use workers::Workers;
 
 /// From the plan to its start, so that every worker has it in time.
@@ -59,12 +60,12 @@ pub fn run(options: &Options) -> Result<Report, RunError> {
 /// server used.
 pub fn run_parts(parts: &[Part], output: &OutputOptions, show: Show) -> Result<Vec<Report>, RunError> {
     raise_descriptor_limit()?;
-    let server = output.server_pid.map(Process::new);
     let keep_histograms = output.hdr.is_some();
     let origin = clock::now();
     let unix_time = std::time::SystemTime::now();
-    let (mut director, tell) = Director::new(server.clone(), origin, show);
-    let before = director.sample()?;
+    let watch = |pid: Option<u32>| pid.map(Watched::begin).transpose().map_err(RunError::Server);
+    let watched = [watch(output.server_pid)?, watch(output.backend_pid)?];
+    let (mut director, tell) = Director::new(watched, origin, show);
 
     let mut running = Vec::new();
     for (number, part) in parts.iter().enumerate() {
@@ -75,7 +76,7 @@ pub fn run_parts(parts: &[Part], output: &OutputOptions, show: Show) -> Result<V
     drop(tell);
     director.wait_connected()?;
     let connected_at = clock::now();
-    let connected = director.sample()?;
+    director.connected();
 
     let start = clock::now() + clock::from_duration(PLAN_LEAD);
     let plans: Vec<Plan> = parts.iter().map(|part| plan(&part.options, start)).collect();
@@ -85,8 +86,8 @@ pub fn run_parts(parts: &[Part], output: &OutputOptions, show: Show) -> Result<V
     director.watch(&plans)?;
     running.into_iter().try_for_each(Workers::join)?;
 
-    let (results, samples) = director.finish();
-    let server_command = server.map(|server| server.command_line());
+    let (server, backend) = (director.server.take(), director.backend.take());
+    let results = director.finish();
     let joined = results.iter().map(|result| result.stats.joined).sum();
     let measure = |((part, result), plan): ((&Part, director::PartResult), &Plan)| {
         if result.stats.joined == 0 {
@@ -94,9 +95,8 @@ pub fn run_parts(parts: &[Part], output: &OutputOptions, show: Show) -> Result<V
         }
         let measurements = Measurements {
             stats: result.stats,
-            before: before.clone(),
-            connected: connected.clone(),
-            samples: &samples,
+            server: server.as_ref(),
+            backend: backend.as_ref(),
             seconds: result.seconds,
             intervals: result.intervals,
             origin,
@@ -105,7 +105,6 @@ pub fn run_parts(parts: &[Part], output: &OutputOptions, show: Show) -> Result<V
             plan: *plan,
             joined,
             alone: parts.len() == 1,
-            server_command: server_command.clone(),
         };
         Ok(Report::new(part, output, measurements))
     };
