@@ -80,6 +80,8 @@ impl Shard {
             // Node takes a `5` without a probe, too (protocol.md 10).
             (Ok(Packet::Upgrade), Some(candidate)) if candidate.probed => {
                 self.core.commit_upgrade(session, conn);
+                // Before what the client says behind it.
+                self.tell_app();
             }
             (_, Some(_)) => self.core.lose_candidate(session, true),
             (_, None) => self.core.close_websocket(conn, None),
