@@ -30,7 +30,9 @@ const BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Home {
     id: LinkId,
-    /// Once it has said hello.
+    /// The question whether it says hello.
+    hello: Key,
+    /// Once it has.
     link: Option<Key>,
     frames: Frames,
     /// Bytes that the backend may still send.
@@ -75,8 +77,11 @@ impl Backends {
     pub(super) fn link_dials(&mut self, io: &mut Io<'_>, port: PortKey) {
         let id = LinkId { home: self.here, number: self.homes.next_number };
         self.homes.next_number += 1;
+        let hello = self.asks.insert(Ask::Hello(port));
+        io.wake_after(HELLO_TIMEOUT, super::requests::ticket(hello));
         let home = Home {
             id,
+            hello,
             link: None,
             frames: Frames::new(self.options.frame_bytes_max),
             credit: i64::from(WINDOW_BYTES),
@@ -86,8 +91,6 @@ impl Backends {
             released: HashSet::new(),
         };
         self.homes.by_port.insert(port, Box::new(home));
-        let ask = self.asks.insert(Ask::Hello(port));
-        io.wake_after(HELLO_TIMEOUT, super::requests::ticket(ask));
     }
 
     /// Bytes from a backend.
@@ -121,6 +124,7 @@ impl Backends {
     pub(super) fn link_closed(&mut self, io: &mut Io<'_>, port: PortKey) {
         let Some(home) = self.homes.by_port.remove(&port) else { return };
         self.homes.ports.remove(&home.id);
+        self.asks.remove(home.hello);
         if home.link.is_some() {
             self.announce(io, home.id, &News::Gone);
         }
@@ -128,10 +132,8 @@ impl Backends {
 
     /// Nobody said hello.
     pub(super) fn hello_timed_out(&mut self, io: &mut Io<'_>, port: PortKey) {
-        if self.homes.by_port.get(&port).is_some_and(|home| home.link.is_none()) {
-            let message = format!("no hello within {} s", HELLO_TIMEOUT.as_secs());
-            self.refuse(io, port, &Refusal { code: RefuseCode::NotHello, message });
-        }
+        let message = format!("no hello within {} s", HELLO_TIMEOUT.as_secs());
+        self.refuse(io, port, &Refusal { code: RefuseCode::NotHello, message });
     }
 
     /// Says why, and ends the link.
@@ -208,7 +210,10 @@ impl Backends {
         };
         encoded::append(&ToBackend::Welcome(welcome), &mut frame);
         io.port_send(port, frame.into());
-        let Some(id) = self.homes.by_port.get(&port).map(|home| home.id) else { return Ok(()) };
+        let Some((id, asked)) = self.homes.by_port.get(&port).map(|home| (home.id, home.hello)) else {
+            return Ok(());
+        };
+        self.asks.remove(asked);
         self.homes.ports.insert(id, port);
         let news = News::Greeted { load: Arc::new(AtomicU32::new(0)), window: hello.window };
         self.announce(io, id, &news);
