@@ -27,18 +27,20 @@ pub enum Lineup {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cores {
     pub(super) gateway: u32,
-    /// Also of the stock server, which is measured where other applications are.
+    /// Also of the stock server, which is an application.
     pub(super) application: u32,
     pub(super) client: u32,
 }
 
 impl Cores {
-    /// The first is the gateway's, whoever else is there.
-    pub(super) fn share(alone: Alone, first: u32, second: u32) -> Self {
-        let (application, client) = match alone {
-            Alone::Application => (second, first),
-            Alone::Gateway => (second, second),
-            Alone::Client => (first, second),
+    /// The first is the gateway's, whoever else is there. The stock server is with the load generator, where it is cheapest: it
+    /// sends answers one by one, and on another CPU would wake a sleeping client with each.
+    pub(super) fn share(lineup: Lineup, alone: Alone, first: u32, second: u32) -> Self {
+        let (application, client) = match (lineup, alone) {
+            (Lineup::Stock, _) => (first, first),
+            (_, Alone::Application) => (second, first),
+            (_, Alone::Gateway) => (second, second),
+            (_, Alone::Client) => (first, second),
         };
         Self { gateway: first, application, client }
     }

@@ -73,8 +73,13 @@ fn is_built(lineup: Lineup, common: &Common) -> bool {
 /// One run, with processes of its own.
 fn measure(row: &Row, lineup: Lineup, options: &LinkOptions) -> Result<Value, BenchError> {
     let common = &options.common;
-    let cores = Cores::share(row.alone, options.first_core, options.second_core);
+    let cores = Cores::share(lineup, row.alone, options.first_core, options.second_core);
     let mut stage = Stage::open(common, lineup, cores, row.clients)?;
+    if let Some(load) = row.warm_up {
+        let words = [load, &["--url", stage.server.url()]].concat();
+        let status = common.load(cores.client, &words).stdout(Stdio::null()).status()?;
+        common.report(status, &format!("warming up {} with {}", row.name, lineup.name()))?;
+    }
     let clients = row.clients.to_string();
     let server = stage.server.pid().to_string();
     let mut words = row.load.to_vec();

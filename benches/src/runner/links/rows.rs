@@ -2,7 +2,7 @@
 
 use super::lineup::Lineup;
 
-/// Who has one of the two CPUs for itself; the others share the other.
+/// Who has one of the two CPUs for itself, if there is a gateway; the others share the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alone {
     /// The backend, or the stock server.
@@ -31,6 +31,8 @@ pub struct Row {
     pub name: &'static str,
     /// Arguments of the load generator that say what is measured.
     pub load: &'static [&'static str],
+    /// A load before that, for servers that are as warm as those that have been running for a while.
+    pub warm_up: Option<&'static [&'static str]>,
     /// Clients.
     pub clients: u32,
     /// What is counted.
@@ -101,6 +103,10 @@ pub struct Line {
     pub target: Target,
 }
 
+/// A load that is gone in a second, and in which the server learns all it can.
+const BROADCASTS: &[&str] =
+    &["broadcast", "--connections", "10", "--in-flight", "16", "--warmup", "0ms", "--duration", "1s"];
+
 const BOTH_NODES: &[Lineup] = &[Lineup::Stock, Lineup::Node];
 const BEHIND_GATEWAY: &[Lineup] = &[Lineup::Embedded, Lineup::Rust, Lineup::Node];
 
@@ -109,6 +115,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "echo-1000",
         load: &["echo"],
+        warm_up: None,
         clients: 1000,
         work: Work::Message,
         lineups: BOTH_NODES,
@@ -118,6 +125,7 @@ pub const ROWS: &[Row] = &[
         name: "paced-1000",
         // Half of what the stock server can do.
         load: &["echo", "--rate", "20000"],
+        warm_up: None,
         clients: 1000,
         work: Work::Message,
         lineups: BOTH_NODES,
@@ -125,8 +133,9 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "broadcast-100",
-        // So rarely that the stock server can do it with 10 000, and as rarely here, so that both find cold caches.
+        // So rarely that the stock server can do it with 10 000, and as rarely here, so that both are woken for each.
         load: &["broadcast", "--rate", "5"],
+        warm_up: Some(BROADCASTS),
         clients: 100,
         work: Work::Broadcast,
         lineups: BOTH_NODES,
@@ -135,6 +144,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "broadcast-10000",
         load: &["broadcast", "--rate", "5"],
+        warm_up: Some(BROADCASTS),
         clients: 10_000,
         work: Work::Broadcast,
         lineups: BOTH_NODES,
@@ -143,6 +153,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "gateway-1000",
         load: &["echo"],
+        warm_up: None,
         clients: 1000,
         work: Work::Message,
         lineups: BEHIND_GATEWAY,
@@ -151,6 +162,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "latency-apart",
         load: &["echo"],
+        warm_up: None,
         clients: 1,
         work: Work::Message,
         lineups: BEHIND_GATEWAY,
@@ -159,6 +171,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "latency-together",
         load: &["echo"],
+        warm_up: None,
         clients: 1,
         work: Work::Message,
         lineups: BEHIND_GATEWAY,
@@ -167,6 +180,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "adoption-10000",
         load: &["idle"],
+        warm_up: None,
         clients: 10_000,
         work: Work::Adoption,
         lineups: &[Lineup::Node, Lineup::Rust],
