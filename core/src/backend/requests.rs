@@ -14,7 +14,7 @@ use crate::socket_io::{ArgsRef, EventName};
 use std::time::Duration;
 
 /// Rooms that a frame can name; more are not told of.
-pub(super) const ROOMS_MAX: usize = u16::MAX as usize;
+const ROOMS_MAX: usize = u16::MAX as usize;
 /// Bytes of one part of the answer to FETCH, roughly.
 const FETCHED_PART_BYTES: usize = 256 * 1024;
 /// How long the answers to an event between backends are waited for, if the asker does not say.

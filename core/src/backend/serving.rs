@@ -3,7 +3,6 @@
 use super::directory::{Choice, LinkId};
 use super::encoded;
 use super::message::Said;
-use super::requests::ROOMS_MAX;
 use super::sockets::{Served, Stage};
 use super::wire::{Adopted, Connect, Packet, ToBackend};
 use super::{Backends, WAITS};
@@ -230,8 +229,7 @@ impl Backends {
         taker.take_socket();
         let rooms = if served.is_joined { io.rooms(socket) } else { Vec::new() };
         // Its own comes first.
-        let rooms = rooms.get(1..).unwrap_or_default();
-        let rooms = rooms.get(..ROOMS_MAX).unwrap_or(rooms).into();
+        let rooms = rooms.get(1..).unwrap_or_default().into();
         let transport = io.transport(served.session).map_or("", |transport| transport.as_str());
         let session = served.session;
         let written = taker.out.write(&ToBackend::Connect(Connect {

@@ -50,7 +50,12 @@ impl Gate {
 
     /// A backend connects to a shard, and says nothing.
     pub(crate) fn dial(&self, shard: u16) -> Link {
-        Link { conn: self.server.open_port(shard), known: Rc::clone(&self.known), handled: Cell::new(0) }
+        Link {
+            conn: self.server.open_port(shard),
+            known: Rc::clone(&self.known),
+            handled: Cell::new(0),
+            token: Cell::new(0),
+        }
     }
 
     /// A backend that has said hello, and heard WELCOME.
@@ -123,9 +128,16 @@ pub(crate) struct Link {
     known: Rc<RefCell<Known>>,
     /// Bytes that were heard, and not paid for.
     handled: Cell<u32>,
+    /// The last token of a SERVER_EVENT.
+    token: Cell<u64>,
 }
 
 impl Link {
+    /// What the last SERVER_EVENT is to be answered with.
+    pub(crate) fn token(&self) -> u64 {
+        self.token.get()
+    }
+
     /// Gives credit for what was heard.
     pub(crate) fn pay(&self) {
         self.say(&FromBackend::Credit(self.handled.take()));
@@ -197,7 +209,6 @@ impl Link {
 
     fn show(&self, frame: &ToBackend<'_>) -> String {
         match *frame {
-            ToBackend::ConnectionError { code, message, .. } => format!("connection error {code} {message}"),
             ToBackend::Welcome(welcome) => format!("welcome {} {}", welcome.version, welcome.software),
             ToBackend::Refuse { code, message } => format!("refuse {} {message}", code.code()),
             ToBackend::Credit(bytes) => format!("credit {bytes}"),
@@ -218,6 +229,7 @@ impl Link {
             ToBackend::ServerResponses { request, asked, responses } => {
                 format!("responses {request} {:?} of {asked}", responses.iter().collect::<Vec<_>>())
             }
+            ToBackend::ConnectionError { code, message, .. } => format!("connection error {code} {message}"),
             ToBackend::Drained => "drained".to_owned(),
             ToBackend::Connect(connect) => {
                 let (socket, session) = (self.name(connect.socket), self.session_name(connect.session));
@@ -246,6 +258,7 @@ impl Link {
             }
             ToBackend::Handover(socket) => format!("handover {}", self.name(socket)),
             ToBackend::ServerEvent { token, namespace, json } => {
+                self.token.set(token);
                 let token = if token == 0 { "" } else { " token" };
                 format!("server event {namespace} {json}{token}")
             }

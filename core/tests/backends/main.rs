@@ -11,9 +11,12 @@
 
 mod found;
 mod gate;
+mod leaving;
+mod links;
 #[path = "../simulation/random.rs"]
 mod random;
 mod sim;
+mod sockets;
 #[expect(dead_code, reason = "the support of other tests is not all needed here")]
 #[path = "../support/mod.rs"]
 mod support;

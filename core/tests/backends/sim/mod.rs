@@ -250,8 +250,8 @@ impl Run {
         for backend in &mut self.backends {
             backend.calm_down(&mut self.world, &mut self.model.borrow_mut());
         }
-        // Longer than any question waits for its answers, and anybody is missed.
-        self.wait(900);
+        // Longer than any question waits for its answers, and anybody is missed: whose input was held is pinged twice.
+        self.wait(1_500);
         for _ in 0..1_000 {
             if self.clients.iter().all(Client::is_settled) {
                 break;
