@@ -294,7 +294,7 @@ impl Run {
                 said.push((namespace, backend.no, serial));
             }
         }
-        self.wait(20);
+        self.wait(200);
         while self.round() {}
         let model = self.model.borrow();
         for no in model.living() {
