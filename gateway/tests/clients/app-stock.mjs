@@ -3,17 +3,19 @@
 //   node app-stock.mjs [--listen 127.0.0.1:0] [--ping-interval MS] [--ping-timeout MS] [--upgrade-timeout MS]
 //                      [--connect-timeout MS] [--max-payload BYTES] [--transports a,b] [--cors-origin O]...
 //                      [--cors-credentials]
+//   node app-stock.mjs --backend PATH [--name NAME]
 //
 // The flags are the gateway's own, so that one list of profiles (raw/profiles.mjs) configures both.
+//
+// With --backend the same code runs behind a gateway, whose backend socket PATH is: through the SDK, without a port.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import { Server } from "socket.io";
+import { Shared } from "./app/shared.mjs";
 
 const { Server: EngineServer } = createRequire(createRequire(import.meta.url).resolve("socket.io"))("engine.io");
-
-const DISCONNECTS_MAX = 20_000;
 
 const { values: flags } = parseArgs({
   options: {
@@ -26,6 +28,8 @@ const { values: flags } = parseArgs({
     transports: { type: "string" },
     "cors-origin": { type: "string", multiple: true },
     "cors-credentials": { type: "boolean" },
+    backend: { type: "string" },
+    name: { type: "string", default: `node-${process.pid}` },
   },
 });
 
@@ -61,53 +65,23 @@ function serverOptions() {
   return options;
 }
 
-const io = new Server(http, serverOptions());
+const io = flags.backend ? new Server() : new Server(http, serverOptions());
 const sorted = (set) => [...set].sort();
 
-// ---- what the app remembers ------------------------------------------------------------------------------------
+// ---- several processes ------------------------------------------------------------------------------------------
 
-/** Facts by key that may be asked for before they are known; the oldest are forgotten. */
-class Memory {
-  #known = new Map();
-  #waiting = new Map();
+const shared = new Shared(flags.name, flags.backend && tellOthers);
 
-  tell(key, fact) {
-    this.#known.set(key, fact);
-    if (this.#known.size > DISCONNECTS_MAX) this.#known.delete(this.#known.keys().next().value);
-    for (const answer of this.#waiting.get(key) ?? []) answer(fact);
-    this.#waiting.delete(key);
-  }
-
-  ask(key, answer) {
-    if (this.#known.has(key)) return answer(this.#known.get(key));
-    this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), answer]);
-  }
+/** Settles when every other process has learned it, or is gone. */
+function tellOthers(what, args) {
+  return new Promise((resolve) => io.serverSideEmit("learn", what, args, resolve));
 }
 
-/** Held and releasing parties meet by key, whoever comes first, oldest first. */
-class Gates {
-  #held = new Map();
-  #releasing = new Map();
-
-  #meet(mine, theirs, key, party, join) {
-    const others = theirs.get(key);
-    if (!others) return void mine.set(key, [...(mine.get(key) ?? []), party]);
-    const other = others.shift();
-    if (others.length === 0) theirs.delete(key);
-    join(other);
-  }
-
-  hold(key, go) {
-    this.#meet(this.#held, this.#releasing, key, go, (released) => (go(), released()));
-  }
-
-  release(key, released) {
-    this.#meet(this.#releasing, this.#held, key, released, (go) => (go(), released()));
-  }
-}
-
-const disconnects = new Memory();
-const gates = new Gates();
+io.on("question", (...args) => args.pop()([flags.name, ...args]));
+io.on("learn", (what, args, done) => {
+  shared.learn(what, args);
+  done(null);
+});
 
 // ---- namespaces ------------------------------------------------------------------------------------------------
 
@@ -125,7 +99,7 @@ function handlers(socket) {
 
 function common(socket) {
   socket.on("disconnecting", (reason) => {
-    disconnects.tell(socket.id, { reason, rooms: sorted(socket.rooms) });
+    shared.disconnected(socket.id, { reason, rooms: sorted(socket.rooms) });
   });
   const on = handlers(socket);
   on("echo", (...args) => {
@@ -158,30 +132,31 @@ for (const name of ["/", "/custom"]) {
 }
 io.of("/admin").on("connection", common);
 const dynamic = io.of(/^\/dyn-\d+$/).on("connection", common);
+io.on("new_namespace", ({ name }) => {
+  if (name.startsWith("/dyn-")) shared.hasNamespace(name);
+});
 
 io.of("/mw").use((socket, next) => {
   next(refusal("nope", "data" in socket.handshake.auth ? { code: 42 } : undefined));
 });
 
-const attempts = new Map();
 io.of("/gate")
   .use((socket, next) => {
-    const { key } = socket.handshake.auth;
-    const left = attempts.get(key) ?? 3;
-    attempts.set(key, left - 1);
-    if (left === 0) {
-      attempts.delete(key);
-      return next();
-    }
-    next(refusal("closed", { left: left - 1 }));
+    shared.attempt(socket.handshake.auth.key, (left) => {
+      next(left === 0 ? undefined : refusal("closed", { left: left - 1 }));
+    });
   })
   .on("connection", common);
 
+/** How often it was asked whether somebody may come in. */
+let middlewares = 0;
+
 io.of("/behaviours")
   .use((socket, next) => {
+    middlewares++;
     const { reject, data, hold } = socket.handshake.auth;
     if (reject !== undefined) return next(refusal(reject, data));
-    if (hold !== undefined) return gates.hold(hold, next);
+    if (hold !== undefined) return shared.hold(hold, next);
     next();
   })
   .on("connection", (socket) => {
@@ -234,8 +209,22 @@ function describeSocket({ id, rooms, data, handshake }) {
   return { id, rooms: sorted(rooms), data, auth: handshake.auth };
 }
 
-function namespaceOf(name) {
-  return name === "dynamic" ? dynamic : io.of(name);
+/** Broadcasts in every dynamic namespace. A process has those that its own clients are in. */
+function emitInDynamic(what) {
+  if (!flags.backend) return aim(dynamic, what).emit(...event(what));
+  for (const name of dynamicNames()) if (shared.speaksFor(name)) aim(io.of(name), what).emit(...event(what));
+}
+
+const dynamicNames = () => [...io._nsps.keys()].filter((name) => name.startsWith("/dyn-"));
+
+io.on("emit-in-dynamic", (what, done) => {
+  emitInDynamic(what);
+  done(null);
+});
+
+function spin(ms) {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
 }
 
 function commands(socket) {
@@ -253,8 +242,13 @@ function commands(socket) {
   // Emitting.
   on("to", (what, ack) => (aim(socket.broadcast, what).emit(...event(what)), ack(true)));
   on("in", (what, ack) => (aim(nsp, what).emit(...event(what)), ack(true)));
-  on("emit-in", (what, ack) => {
-    aim(namespaceOf(what.nsp), what).emit(...event(what));
+  on("emit-in", async (what, ack) => {
+    if (what.nsp !== "dynamic") {
+      aim(io.of(what.nsp), what).emit(...event(what));
+    } else {
+      emitInDynamic(what);
+      if (flags.backend) await new Promise((resolve) => io.serverSideEmit("emit-in-dynamic", what, resolve));
+    }
     ack(true);
   });
   on("burst", (events) => events.forEach((each) => emitTo(socket, each)));
@@ -274,8 +268,8 @@ function commands(socket) {
 
   // Acks.
   on("never", () => {});
-  on("hold", (key, value, ack) => gates.hold(key, () => ack(value)));
-  on("release", (key, ack) => gates.release(key, () => ack(true)));
+  on("hold", (key, value, ack) => shared.hold(key, () => ack(value)));
+  on("release", (key, ack) => shared.release(key, () => ack(true)));
   on("call-me", (what, ack) => {
     const answer = outcome(ack);
     if (what.timeout === undefined) socket.emit(...event(what), (...res) => answer(null, res));
@@ -287,6 +281,11 @@ function commands(socket) {
     timed.emit(...event(what), outcome(ack));
   });
 
+  // Processes.
+  on("life", (ack) => ack({ process: flags.name, recovered: socket.recovered, middlewares }));
+  on("busy", (ms, ack) => (spin(ms), ack(true)));
+  on("ask-servers", (args, ack) => io.serverSideEmit("question", ...args, outcome(ack)));
+
   // Other sockets.
   on("fetch", async (what, ack) => {
     const found = await aim(nsp, what).fetchSockets();
@@ -295,28 +294,46 @@ function commands(socket) {
   on("sockets-join", (what, ack) => (aim(nsp, what).socketsJoin(what.join), ack(true)));
   on("sockets-leave", (what, ack) => (what.leave.forEach((r) => aim(nsp, what).socketsLeave(r)), ack(true)));
   on("disconnect-sockets", (what, ack) => (aim(nsp, what).disconnectSockets(what.close), ack(true)));
-  on("last-disconnect", (id, ack) => disconnects.ask(id, ack));
+  on("last-disconnect", (id, ack) => shared.whenDisconnected(id, ack));
 }
 
-// ---- the bare Engine.IO endpoint, and life ---------------------------------------------------------------------
+// ---- life behind a gateway ---------------------------------------------------------------------------------------
 
-const engine = new EngineServer();
-// It listens for upgrades, and a server without the websocket transport must have no such listener at all.
-if (!flags.transports) engine.attach(http, { path: "/engine.io/", destroyUpgrade: false });
-engine.on("connection", (session) => session.on("message", (data) => session.send(data)));
+async function serveThroughGateway() {
+  const { attach } = await import("../../../sdk/node/index.mjs");
+  const link = await attach(io, { path: flags.backend, name: flags.name, reconnect: { maxDelay: 200 } });
+  console.log(`attached to ${flags.backend}`);
+  const leave = async () => {
+    await link.drain();
+    await link.close();
+    process.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, leave);
+}
 
-const [, host, port] = /^(.*):(\d+)$/.exec(flags.listen) ?? [];
-http.listen(Number(port), host, () => {
-  const bound = http.address();
-  console.log(`listening on http://${bound.address}:${bound.port}`);
-});
+// ---- life on a port, with a bare Engine.IO endpoint --------------------------------------------------------------
 
-for (const signal of ["SIGTERM", "SIGINT"]) {
-  process.once(signal, () => {
+function serve() {
+  const engine = new EngineServer();
+  // It listens for upgrades, and a server without the websocket transport must have no such listener at all.
+  if (!flags.transports) engine.attach(http, { path: "/engine.io/", destroyUpgrade: false });
+  engine.on("connection", (session) => session.on("message", (data) => session.send(data)));
+
+  const [, host, port] = /^(.*):(\d+)$/.exec(flags.listen) ?? [];
+  http.listen(Number(port), host, () => {
+    const bound = http.address();
+    console.log(`listening on http://${bound.address}:${bound.port}`);
+  });
+
+  const stop = () => {
     engine.close();
     io.close(() => process.exit(0));
     // Polling connections kept alive by a client would hold the process.
     http.closeIdleConnections();
     setTimeout(() => process.exit(0), 2000).unref();
-  });
+  };
+  for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, stop);
 }
+
+if (flags.backend) await serveThroughGateway();
+else serve();
