@@ -35,9 +35,10 @@ async function makeContext() {
   const news = new EventEmitter();
   const next = (name) => within(EVENT_MS, name, new Promise((resolve) => news.once(name, resolve)));
   const first = next("serves");
-  const server = await startServer(command, (line) => {
+  const onLine = (line) => {
     for (const [name, pattern] of SAYS) if (pattern.test(line)) news.emit(name, pattern.exec(line)[1]);
-  });
+  };
+  const server = await startServer(command, { onLine });
   const { visit, close: closeBrowser } = await openBrowser(server.url, folder, options.chromium);
   const close = async () => {
     await closeBrowser();
