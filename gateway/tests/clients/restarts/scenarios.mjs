@@ -18,7 +18,7 @@ async function killedAndStartedAgain(stage) {
   await crowd.all("say", 5);
   await sleep(settings.gap);
   await crowd.all("say", 5);
-  const held = await gateway.until("events are held", (now) => now.tidegate_backend_held_events >= 10 * settings.clients);
+  const held = await gateway.until("events are held", (now) => now.tidegate_backend_held_bytes >= 300 * settings.clients);
   assert.equal(held.tidegate_backend_sockets_orphaned, settings.clients);
   await stage.backend("second");
   await crowd.all("complete");

@@ -112,9 +112,9 @@ export class Stage {
   /** Everybody leaves; the backends end as they should. */
   async leave() {
     await this.crowd?.all("leave");
+    await this.gateway.empty();
     await this.crowd?.end();
     this.crowd = undefined;
-    await this.gateway.empty();
     for (const backend of [...this.#backends]) await this.drain(backend);
     await this.gateway.links(0);
   }
