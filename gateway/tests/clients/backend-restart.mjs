@@ -47,14 +47,15 @@ const settings = { backend, ...Object.fromEntries(Object.entries(numbers).map(([
 settings.watchdog = 30_000 + 20 * settings.clients;
 
 /** A scenario with a gateway of its own. */
-async function open({ hold = 30_000, ping: [interval, timeout] = [2000, 10_000] }) {
+async function open({ hold = 30_000, ping: [interval, timeout] = [3000, 20_000], most = Infinity }) {
   const folder = mkdtempSync(join(tmpdir(), "tidegate-restart-"));
   const gateway = await Gateway.start(command, join(folder, "b.sock"), {
     TIDEGATE_BACKEND_HOLD: `${hold}ms`,
     TIDEGATE_SOCKET_IO_PING_INTERVAL: `${interval}ms`,
     TIDEGATE_SOCKET_IO_PING_TIMEOUT: `${timeout}ms`,
   });
-  const stage = new Stage(gateway, settings, new Random(settings.seed));
+  const some = { ...settings, clients: Math.min(settings.clients, most) };
+  const stage = new Stage(gateway, some, new Random(settings.seed));
   return {
     stage,
     async close() {

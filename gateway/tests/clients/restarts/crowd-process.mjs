@@ -81,7 +81,7 @@ const methods = {
     const member = one(number);
     member.socket.once(event, (...args) => {
       (member.answers ??= []).push(args.at(-1));
-      process.send({ event: `${event} ${number}` });
+      tell({ event: `${event} ${number}` });
     });
   },
   answer: (number, value) => one(number).answers.shift()(value),
@@ -126,14 +126,19 @@ function problems() {
   throw new Error(found.slice(0, SHOWN).join("\n") + more);
 }
 
+/** Nobody may be left who wants to know. */
+function tell(message) {
+  if (process.connected) process.send(message, () => {});
+}
+
 process.on("message", async ({ call, method, args }) => {
   try {
     const result = await within(WATCHDOG_MS, method, Promise.resolve(methods[method](...args)));
     problems();
-    process.send({ call, result });
+    tell({ call, result });
   } catch (error) {
     const noted = members.flatMap((member) => member.problems.splice(0)).slice(0, SHOWN);
-    process.send({ call, error: [`${method}: ${error.message}`, ...noted].join("\n") });
+    tell({ call, error: [`${method}: ${error.message}`, ...noted].join("\n") });
   }
 });
 process.on("disconnect", () => process.exit(0));

@@ -29,6 +29,8 @@ class Part {
   call(method, ...args) {
     const call = this.#calls++;
     const answer = new Promise((resolve, reject) => this.#waiting.set(call, { resolve, reject }));
+    // Whoever asked may have been told of another part's failure, and not listen any more.
+    answer.catch(() => {});
     this.#child.send({ call, method, args });
     return answer;
   }
@@ -64,7 +66,7 @@ export class Crowd {
   async open(url, count) {
     this.numbers = Array.from({ length: count }, (_, number) => number);
     await Promise.all(
-      this.#parts.map((part, i) => part.call("open", url, this.numbers.filter((n) => n % this.#parts.length === i))),
+      this.#parts.map((part) => part.call("open", url, this.numbers.filter((number) => this.#of(number) === part))),
     );
     this.ids = new Set((await this.all("ids")).flat());
   }
@@ -89,8 +91,9 @@ export class Crowd {
     return this.#of(number).event(`${event} ${number}`);
   }
 
+  /** Each part has clients of every kind: four numbers in a row are that. */
   #of(number) {
-    return this.#parts[number % this.#parts.length];
+    return this.#parts[Math.floor(number / 4) % this.#parts.length];
   }
 
   /** Members by the process that has them: a map of name to numbers. And what all of them say of their lives. */

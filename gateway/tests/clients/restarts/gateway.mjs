@@ -25,12 +25,16 @@ export class Gateway {
       },
     });
     gateway.url = gateway.server.url;
+    gateway.server.child.once("exit", (code, signal) => {
+      if (!gateway.stopping) console.error(`the gateway ended by itself: ${code ?? signal}`);
+    });
     gateway.path = path;
     gateway.admin = await within(WATCHDOG_MS, "the log", admin.promise);
     return gateway;
   }
 
   errors = [];
+  stopping = false;
 
   get pid() {
     return this.server.child.pid;
@@ -101,11 +105,13 @@ export class Gateway {
 
   /** As an operator would end it: it must exit with 0, and have logged no error. */
   async stop() {
+    this.stopping = true;
     assert.equal(await stopServer(this.server), 0, "the gateway's exit code");
     assert.deepEqual(this.errors, []);
   }
 
   async kill() {
+    this.stopping = true;
     await stopServer(this.server, "SIGKILL").catch(() => {});
   }
 }

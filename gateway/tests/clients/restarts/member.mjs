@@ -3,6 +3,7 @@
 // It emits numbered `echo`es, which the application sends back: each must come once and in order. Those that were emitted
 // while nothing was wrong must all come; of those on their way when a backend is killed some may be lost.
 
+import { isDeepStrictEqual } from "node:util";
 import { io } from "socket.io-client";
 import { deferred } from "../lib/check.mjs";
 import { ask, next, settled } from "../lib/clients.mjs";
@@ -24,6 +25,7 @@ export class Member {
   /** From this number on none may be lost. */
   #safe = 0;
   #complete = null;
+  #pinged = 0;
   #news = new Map();
 
   constructor(url, number) {
@@ -43,7 +45,10 @@ export class Member {
     this.socket.on("disconnect", (reason) => this.#disconnected(reason));
     this.socket.on("echo", (number) => this.#echo(number));
     this.socket.on("news", (what) => this.#news.set(what, (this.#news.get(what) ?? 0) + 1));
-    this.socket.io.on("ping", () => this.pings++);
+    this.socket.io.on("ping", () => {
+      this.pings++;
+      this.#pinged = performance.now();
+    });
   }
 
   #wrong(problem) {
@@ -78,7 +83,7 @@ export class Member {
   #disconnected(reason) {
     if (this.expecting) return;
     this.disconnects++;
-    this.#wrong(`disconnected: ${reason}`);
+    this.#wrong(`disconnected: ${reason}, ${Math.round(performance.now() - this.#pinged)} ms after a ping`);
   }
 
   leave() {
@@ -164,8 +169,7 @@ export class Member {
   }
 
   #same(what, is, was) {
-    const [now, then] = [JSON.stringify(is), JSON.stringify(was)];
-    if (now !== then) this.#wrong(`${what}: ${now}, not ${then}`);
+    if (!isDeepStrictEqual(is, was)) this.#wrong(`${what}: ${JSON.stringify(is)}, not ${JSON.stringify(was)}`);
   }
 
   /** How often it heard of that, which is then forgotten. */

@@ -116,8 +116,8 @@ async function pendingAcks(stage) {
   await crowd.one("holdAnswer", member, "poll");
   const polled = crowd.ask(witness, "broadcast-ack", { rooms: [memberId], from: "namespace", timeout: 60_000, ev: "poll", args: [2] });
   await crowd.got(member, "poll");
-  // And it asks its backend, which is busy by now, to ask the other processes: of that nothing comes.
-  crowd.ask(random.pick(mine), "busy", 600_000).catch(() => {});
+  // And the other backend asks it, which says nothing by then.
+  stage.stop(one);
   const asked = crowd.ask(witness, "ask-servers", ["anybody"]);
 
   await stage.kill(one);
@@ -211,7 +211,10 @@ async function manyTimes(stage) {
   await stage.checkAll({ servedBy: await servers(stage, current.map(({ name }) => name)), recovered: false });
 }
 
-/** `hold`: how long the gateway waits for a backend; `ping`: [interval, timeout]; both in ms, where the usual does not do. */
+/**
+ * `hold`: how long the gateway waits for a backend; `ping`: [interval, timeout]; both in ms, where the usual is too long for
+ * a test. `most`: clients, where they are pinged so often.
+ */
 export const scenarios = [
   { name: "a backend is killed and started again: clients notice nothing, and what they said is held", run: killedAndStartedAgain },
   { name: "one of two backends is killed: the other takes its clients at once", run: oneOfTwoKilled },
@@ -220,6 +223,6 @@ export const scenarios = [
   { name: "the only backend drains, and another comes later: nothing is lost or comes twice", run: drainedWithoutAnother },
   { name: "answers to a backend that was killed go to nobody else, and others get theirs", run: pendingAcks },
   { name: "a backend that never comes back: clients are closed, and are back with the next", run: neverComesBack, hold: 2000 },
-  { name: "a backend in a busy loop: nobody times out, others do not wait, all input arrives", run: busy, ping: [1000, 3000] },
+  { name: "a backend in a busy loop: nobody times out, others do not wait, all input arrives", run: busy, ping: [1000, 3000], most: 400 },
   { name: "backends come and go many times, under load", run: manyTimes },
 ];

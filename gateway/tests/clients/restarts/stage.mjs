@@ -45,6 +45,11 @@ export class Stage {
     await this.crowd?.all("forgive");
   }
 
+  /** Nothing happens in it any more. */
+  stop(backend) {
+    backend.process.child.kill("SIGSTOP");
+  }
+
   /** Has it hand over its sockets; it must then end by itself, with 0. */
   async drain(backend) {
     assert.equal(await this.#end(backend, "SIGTERM"), 0, `the exit code of ${backend.name}`);
@@ -83,11 +88,13 @@ export class Stage {
   /** A broadcast to a room reaches its members, each once, and nobody else. */
   async checkRooms() {
     const rooms = ["all", `room ${this.random.below(20)}`, `room ${this.random.below(20)}`];
-    for (const room of rooms) {
-      const what = `broadcast ${this.#broadcasts++}`;
+    const broadcasts = rooms.map((room) => ({ room, what: `broadcast ${this.#broadcasts++}` }));
+    for (const { room, what } of broadcasts) {
       await this.crowd.ask(this.#anybody(), "in", { rooms: [room], ev: "news", args: [what] });
-      // The broadcast was on its way before it was acked, so it is here before what is asked now is answered.
-      await this.crowd.all("flush");
+    }
+    // They were on their way before they were acked, so they are here before what is asked now is answered.
+    await this.crowd.all("flush");
+    for (const { room, what } of broadcasts) {
       assert.equal(await this.crowd.sum("heardWrong", what, room), 0, `clients who heard ${what} to ${room} wrongly`);
     }
   }
@@ -104,7 +111,7 @@ export class Stage {
   }
 
   #anybody() {
-    return this.random.below(this.settings.clients);
+    return this.random.below(this.crowd.ids.size);
   }
 
   // The end.
