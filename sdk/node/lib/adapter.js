@@ -47,22 +47,22 @@ function adapterClass(io, backend) {
       return Promise.resolve(backend.peers);
     }
 
-    // Rooms of one socket.
+    // Rooms of one socket. Another process may have put it into rooms that are not known here, or taken it out of those that are: so
+    // everything is said, whether it seems to change anything or not.
 
     addAll(id, rooms) {
       const record = this.records.get(id);
       if (record !== undefined) {
-        const has = this.sids.get(id) ?? NOTHING;
         // The room of its own id the gateway has made itself.
-        const fresh = [...rooms].filter((room) => room !== id && !has.has(room));
-        if (fresh.length > 0) writer.join(record, fresh);
+        const others = [...rooms].filter((room) => room !== id);
+        if (others.length > 0) writer.join(record, others);
       }
       return super.addAll(id, rooms);
     }
 
     del(id, room) {
       const record = this.records.get(id);
-      if (record !== undefined && room !== id && this.sids.get(id)?.has(room)) writer.leave(record, [room]);
+      if (record !== undefined && room !== id) writer.leave(record, [room]);
       return super.del(id, room);
     }
 
