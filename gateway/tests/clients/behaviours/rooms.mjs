@@ -301,11 +301,15 @@ const others = [
       const { sockets, broadcast } = await company(lab, { caller: [], a: [room], b: [room], c: [] });
       await ask(sockets.caller, "sockets-join", { rooms: [room], except: [sockets.b.id], join: [target, lab.name()] });
       assert.deepEqual(await broadcast("caller", "to", { rooms: [target] }), ["a"]);
-      assert.ok((await ask(sockets.a, "rooms")).includes(target));
+      const [a] = await ask(sockets.a, "fetch", { rooms: [sockets.a.id] });
+      assert.ok(a.rooms.includes(target));
       await ask(sockets.caller, "sockets-join", { rooms: [sockets.c.id], join: [target] });
       assert.deepEqual(await broadcast("caller", "to", { rooms: [target] }), ["a", "c"]);
       await ask(sockets.caller, "sockets-leave", { rooms: [room], leave: [target] });
       assert.deepEqual(await broadcast("caller", "to", { rooms: [target] }), ["c"]);
+      await ask(sockets.c, "leave", target);
+      await ask(sockets.a, "join", [target]);
+      assert.deepEqual(await broadcast("caller", "to", { rooms: [target] }), ["a"]);
     },
   },
   {
