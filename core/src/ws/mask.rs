@@ -4,7 +4,7 @@
 ///
 /// Eight bytes at a time, which the compiler widens to vectors for long payloads.
 #[inline]
-pub(super) fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
+pub fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
     let [a, b, c, d] = mask;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let (words, rest) = bytes.as_chunks_mut::<8>();

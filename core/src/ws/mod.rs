@@ -21,3 +21,4 @@ mod message;
 
 pub use decode::{Decoder, Event, Limits};
 pub use error::Error;
+pub use mask::unmask;
