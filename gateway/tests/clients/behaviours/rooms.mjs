@@ -301,7 +301,7 @@ const others = [
       const { sockets, broadcast } = await company(lab, { caller: [], a: [room], b: [room], c: [] });
       await ask(sockets.caller, "sockets-join", { rooms: [room], except: [sockets.b.id], join: [target, lab.name()] });
       assert.deepEqual(await broadcast("caller", "to", { rooms: [target] }), ["a"]);
-      const [a] = await ask(sockets.a, "fetch", { rooms: [sockets.a.id] });
+      const [a] = await ask(sockets.caller, "fetch", { rooms: [sockets.a.id] });
       assert.ok(a.rooms.includes(target));
       await ask(sockets.caller, "sockets-join", { rooms: [sockets.c.id], join: [target] });
       assert.deepEqual(await broadcast("caller", "to", { rooms: [target] }), ["a", "c"]);
