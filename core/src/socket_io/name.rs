@@ -24,9 +24,12 @@ impl<'a> EventName<'a> {
     /// Takes `json`, the valid JSON of one value without white space around it, if it can name an event.
     pub fn new(json: &'a str) -> Option<Self> {
         let name = Self { json };
-        let allowed = match json.as_bytes().first()? {
-            b'"' => name.text().is_some_and(|text| !is_reserved(&text)),
-            b'-' | b'0'..=b'9' => true,
+        let allowed = match json.as_bytes() {
+            // How a reserved name may begin, an escape included; all others need no closer look.
+            [b'"', b'c' | b'd' | b'n' | b'r' | b'\\', ..] => {
+                name.text().is_some_and(|text| !is_reserved(&text))
+            }
+            [b'"' | b'-' | b'0'..=b'9', ..] => true,
             _ => false,
         };
         allowed.then_some(name)
