@@ -79,6 +79,9 @@ pub struct Assets {
 impl Assets {
     /// The file a request is for. `target` is the request target as it came; a query does not matter.
     pub fn find(&self, target: &str) -> Option<&Asset> {
+        if self.is_empty() {
+            return None;
+        }
         let path = target.split_once('?').map_or(target, |(path, _)| path);
         self.by_path.get(&*unescape_path(path)?)
     }

@@ -8,8 +8,16 @@ use std::borrow::Cow;
 /// Splits a target into path and query, both as sent. Without a `?` the query is empty; a fragment, which
 /// no client should send, belongs to neither.
 pub fn split_target(target: &str) -> (&str, &str) {
-    let target = target.split_once('#').map_or(target, |(before, _)| before);
-    target.split_once('?').unwrap_or((target, ""))
+    let target = if holds(target, b'#') { target.split('#').next().unwrap_or_default() } else { target };
+    match target.bytes().position(|byte| byte == b'?') {
+        Some(at) => (&target[..at], &target[at + 1..]),
+        None => (target, ""),
+    }
+}
+
+/// Looks at all places at once, for what is hardly ever there.
+fn holds(text: &str, wanted: u8) -> bool {
+    text.bytes().fold(0, |any, byte| any | u8::from(byte == wanted)) != 0
 }
 
 /// The pairs of a query (without the `?`), in order.
@@ -33,16 +41,33 @@ impl<'a> Query<'a> {
 impl<'a> Iterator for Query<'a> {
     type Item = (Cow<'a, str>, Cow<'a, str>);
 
+    /// One pass over a pair: they are short, and a search for each of its signs costs more than the pair.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if self.rest.is_empty() {
                 return None;
             }
-            let (pair, rest) = self.rest.split_once('&').unwrap_or((self.rest, ""));
-            self.rest = rest;
+            let (mut end, mut equals, mut is_escaped) = (self.rest.len(), None, false);
+            for (at, byte) in self.rest.bytes().enumerate() {
+                match byte {
+                    b'&' => {
+                        end = at;
+                        break;
+                    }
+                    b'=' if equals.is_none() => equals = Some(at),
+                    b'+' | b'%' => is_escaped = true,
+                    _ => {}
+                }
+            }
+            let pair = &self.rest[..end];
+            self.rest = self.rest.get(end + 1..).unwrap_or_default();
             if !pair.is_empty() {
-                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                return Some((unescape(name), unescape(value)));
+                let (name, value) = equals.map_or((pair, ""), |at| (&pair[..at], &pair[at + 1..]));
+                return Some(if is_escaped {
+                    (unescape(name), unescape(value))
+                } else {
+                    (Cow::Borrowed(name), Cow::Borrowed(value))
+                });
             }
         }
     }
@@ -60,9 +85,6 @@ pub fn unescape_path(path: &str) -> Option<Cow<'_, str>> {
 }
 
 fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|byte| byte == b'+' || byte == b'%') {
-        return Cow::Borrowed(text);
-    }
     Cow::Owned(match String::from_utf8(unescaped(text, b' ')) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),

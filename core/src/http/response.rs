@@ -109,11 +109,21 @@ pub fn upgrade_failure(out: &mut Vec<u8>, message: &str, fields: &[Field]) {
 /// Whether a poll from this user agent is answered with `X-XSS-Protection: 0` (protocol.md 1.5): old
 /// Internet Explorers took packets for scripts.
 pub fn is_internet_explorer(user_agent: &[u8]) -> bool {
-    user_agent.iter().enumerate().any(|(at, byte)| match byte {
-        b';' => user_agent[at..].starts_with(b";MSIE"),
-        b'T' => user_agent[at..].starts_with(b"Trident/"),
-        _ => false,
-    })
+    may_be_internet_explorer(user_agent)
+        && user_agent.iter().enumerate().any(|(at, byte)| match byte {
+            b';' => user_agent[at..].starts_with(b";MSIE"),
+            b'T' => user_agent[at..].starts_with(b"Trident/"),
+            _ => false,
+        })
+}
+
+/// Looks for their first two letters, at all places at once: this is asked at every request, and nobody is one.
+fn may_be_internet_explorer(user_agent: &[u8]) -> bool {
+    let pairs = user_agent.iter().zip(user_agent.get(1..).unwrap_or_default());
+    let starts = |a: u8, b: u8| {
+        (u8::from(a == b';') & u8::from(b == b'M')) | (u8::from(a == b'T') & u8::from(b == b'r'))
+    };
+    pairs.fold(0, |any, (&a, &b)| any | starts(a, b)) != 0
 }
 
 const CONTENT_TYPE: &str = "Content-Type";
