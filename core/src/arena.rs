@@ -1,12 +1,13 @@
 //! A slab whose keys of removed values stay invalid for ever.
 
 use slab::Slab;
+use std::hash::{Hash, Hasher};
 
 /// Generations fit in 28 bits, so that a driver can put a tag beside a key in 64 bits.
 const GENERATION_MASK: u32 = (1 << 28) - 1;
 
 /// A value's place, and which of the values that ever lived there it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// The place.
     pub index: u32,
@@ -33,6 +34,13 @@ impl Key {
 pub struct Arena<T> {
     slots: Slab<(u32, T)>,
     next_generation: u32,
+}
+
+impl Hash for Key {
+    /// In one piece, which costs a keyed hash less than two.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.to_u64());
+    }
 }
 
 impl<T> Default for Arena<T> {
