@@ -9,7 +9,6 @@ use super::sockets::Stage;
 use super::wire::ToBackend;
 use crate::arena::Key;
 use crate::id::ShardIndex;
-use crate::name::Name;
 use crate::shard::Io;
 use crate::shard::app::SocketKey;
 use std::collections::BTreeMap;
@@ -37,7 +36,6 @@ impl Backends {
             News::Greeted { .. } => {}
             News::Serves { dynamic, names } => {
                 self.links.serve(key, dynamic, &names);
-                self.ask_again(io, id, &names);
                 self.find_backends(io);
             }
             News::Withdraws(names) => {
@@ -50,18 +48,6 @@ impl Backends {
         }
         if self.links.ready().count() != ready {
             self.report_peers(io);
-        }
-    }
-
-    /// A link names namespaces: what it had no use for when it had not, it may be asked about again.
-    fn ask_again(&mut self, io: &Io<'_>, id: LinkId, names: &[Name]) {
-        for (_, socket) in &self.waits {
-            if let Some(served) = self.sockets.get_mut(*socket)
-                && served.declined.contains(&id)
-                && io.namespace(*socket).is_some_and(|namespace| names.iter().any(|name| **name == *namespace))
-            {
-                served.declined.retain(|link| *link != id);
-            }
         }
     }
 

@@ -226,25 +226,6 @@ fn an_adopter_that_declines_leaves_the_socket_to_another_or_to_time() {
 }
 
 #[test]
-fn an_adopter_that_has_declined_is_asked_again_when_it_names_the_namespace() {
-    for shard in [0, 1] {
-        let gate = Gate::new(2);
-        let link = gate.serving(&["/"]);
-        let client = gate.joined_on(shard, &link);
-        let second = gate.serving(&["/"]);
-        link.conn.reset();
-        second.hear();
-        second.say(&FromBackend::Decline(gate.socket(0)));
-        second.serve(&["/other"]);
-        assert_eq!(second.hear(), NOTHING, "it has said nothing new about this one");
-        second.serve(&["/"]);
-        assert_eq!(second.hear(), ["connect #0 session 0 websocket / adopted [] -"]);
-        second.accept(gate.socket(0));
-        assert_eq!(client.take(), NOTHING);
-    }
-}
-
-#[test]
 fn a_connect_that_a_backend_took_with_it_is_asked_of_another() {
     for shard in [0, 1] {
         let gate = Gate::new(2);
