@@ -87,7 +87,6 @@ export class Gateway {
       "tidegate_outbox_bytes",
       "tidegate_backend_sockets_waiting",
       "tidegate_backend_sockets_orphaned",
-      "tidegate_backend_held_events",
       "tidegate_backend_held_bytes",
     ];
     return this.until("nothing is left", (now) => gauges.every((gauge) => now[gauge] === 0));

@@ -123,7 +123,8 @@ async function pendingAcks(stage) {
   await stage.kill(one);
   const { err, res } = await asked;
   assert.deepEqual(res, [], "who is dead does not answer");
-  assert.match(err, /0 responses received out of 1/);
+  // In the words of each SDK.
+  assert.match(err, /0 responses received out of 1|timed out/);
   await gateway.adopted();
   assert.equal((await crowd.ask(member, "life")).process, "two");
 
@@ -150,7 +151,7 @@ async function neverComesBack(stage) {
   await stage.kill(backend);
   await crowd.all("say", 5, "x".repeat(100));
   await crowd.all("gone");
-  const after = await gateway.until("nothing is held", (now) => now.tidegate_backend_held_events === 0);
+  const after = await gateway.until("nothing is held", (now) => now.tidegate_backend_held_bytes === 0);
   assert.equal(after.tidegate_backend_held_bytes, 0);
   assert.ok(after.tidegate_backend_holds_expired_total >= settings.clients);
   // They come again, and again, and wait.
