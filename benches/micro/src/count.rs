@@ -1,7 +1,7 @@
 //! Counts instructions under callgrind.
 //!
 //! Every workload runs in a process of its own, so that none depends on what went before. Callgrind collects in one
-//! function only ([`collected_here`]), so setting up and warming up cost time and count nothing.
+//! function only (`collected_here`), so setting up and warming up cost time and count nothing.
 
 use crate::Workload;
 use std::path::Path;
