@@ -36,7 +36,9 @@ impl Node {
     fn start() -> Self {
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let folder = TempDir::new().unwrap();
-        fs::copy(top.join("benches/peers/node.mjs"), folder.path().join("node.mjs")).unwrap();
+        for file in ["node.mjs", "handlers.mjs"] {
+            fs::copy(top.join("benches/peers").join(file), folder.path().join(file)).unwrap();
+        }
         let packages = top.join("gateway/tests/clients/node_modules");
         symlink(packages, folder.path().join("node_modules")).unwrap();
         let mut child = Command::new("node")
