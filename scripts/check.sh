@@ -33,3 +33,6 @@ step documentation
 RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps
 step dependencies
 deny
+# Counted, not timed: the same on every machine with these tools.
+step instructions
+./scripts/bench instructions >&2
