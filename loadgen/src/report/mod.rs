@@ -3,9 +3,12 @@
 mod build;
 mod hdr;
 pub mod html;
+mod scale;
 mod text;
 
 pub(crate) use build::Measurements;
+pub use scale::Scale;
+pub use text::grouped;
 pub(crate) use text::micros;
 
 use crate::interval::{Interval, Second};

@@ -16,7 +16,7 @@ pub(crate) fn micros(us: f64) -> String {
 }
 
 /// Digits in groups of three, with thin spaces between them.
-pub(super) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

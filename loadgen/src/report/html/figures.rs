@@ -1,10 +1,10 @@
 //! The figures of a page: latency by percentile, and everything over time.
 
-use super::chart::{Chart, Scale};
+use super::chart::Chart;
 use super::escape;
 use crate::interval::Second;
 use crate::report::text::{bytes, grouped, micros, rounded};
-use crate::report::{Percentile, Report};
+use crate::report::{Percentile, Report, Scale};
 
 /// Lines that have a colour of their own.
 pub(super) const COLOURS: usize = 6;
