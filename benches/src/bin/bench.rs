@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use tidegate_benches::render::{self, RenderOptions};
 use tidegate_benches::runner::{self, LinkOptions, Options};
 
 /// Tidegate next to the floor and its peers.
@@ -18,14 +19,17 @@ enum What {
     Issue2(Options),
     /// What an application behind the gateway costs.
     Issue3(LinkOptions),
+    /// Results as tables and charts in the documentation.
+    Render(RenderOptions),
 }
 
 fn main() -> ExitCode {
-    let measured = match Cli::parse().what {
-        What::Issue2(options) => runner::issue2(&options),
-        What::Issue3(options) => runner::issue3(&options),
+    let done = match Cli::parse().what {
+        What::Issue2(options) => runner::issue2(&options).map_err(|error| error.to_string()),
+        What::Issue3(options) => runner::issue3(&options).map_err(|error| error.to_string()),
+        What::Render(options) => render::render(&options).map_err(|error| error.to_string()),
     };
-    match measured {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");

@@ -13,6 +13,7 @@ mod table;
 pub use links::{LinkOptions, issue3};
 pub use rows::{Limit, Line, ROWS, Row, Unit};
 pub use server::Peer;
+pub(crate) use table::median;
 
 use clap::{Args, Parser};
 use rustix::system::uname;

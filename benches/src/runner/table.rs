@@ -98,7 +98,7 @@ impl fmt::Display for Table<'_> {
 }
 
 /// The middle one, or what is between the two in the middle.
-pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {
