@@ -9,12 +9,12 @@ pub(super) const PEERS: &str = include_str!("fixture/peers.json");
 pub(super) const SCALING: &str = include_str!("fixture/scaling.json");
 
 /// Results of `echo-100` (CPU, rate, p99) with floor, Tidegate, Bun and Node.
-pub(super) fn results(runs: Vec<Value>) -> Results {
+pub(super) fn results(runs: &[Value]) -> Results {
     Results::parse(&file(runs).to_string()).unwrap()
 }
 
 /// The same as a file.
-pub(super) fn file(runs: Vec<Value>) -> Value {
+pub(super) fn file(runs: &[Value]) -> Value {
     json!({
         "unix_time": 1_795_179_365,
         "servers": [

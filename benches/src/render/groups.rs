@@ -30,6 +30,7 @@ pub(super) fn groups(results: &Results) -> Vec<Group<'_>> {
     for row in results.rows.iter().filter(|row| results.has(row)) {
         let curve = row.connections.is_some();
         let (name, title) = belongs_to(row.what(), curve);
+        let title = if curve { format!("{title}, by number of connections") } else { title };
         match groups.iter_mut().find(|group| group.name == name && group.curve == curve) {
             Some(group) => group.rows.push(row),
             None => groups.push(Group { name, title, rows: vec![row], curve }),

@@ -94,8 +94,9 @@ mod tests {
 
     /// The names of the best, and how Tidegate stands, in a line of `echo-100`.
     fn judged(line: usize, reports: &[(&str, Value)]) -> (Vec<String>, Option<String>) {
-        let runs = reports.iter().map(|(server, report)| run("echo-100", server, report)).collect();
-        let results = results(runs);
+        let runs: Vec<Value> =
+            reports.iter().map(|(server, report)| run("echo-100", server, report)).collect();
+        let results = results(&runs);
         let (row, ours) = (&results.rows[0], results.reference().unwrap());
         let best = best(&results, row, &row.lines[line]).iter().map(|server| server.name.clone()).collect();
         let standing = standing(&results, row, &row.lines[line], ours);

@@ -154,18 +154,15 @@ fn chart_file(name: &str, group: &str) -> String {
     format!("{CHARTS}/{name}-{group}.svg")
 }
 
-/// When and on what: `Measured 2026-11-20 on Intel Xeon, 2 cores, Linux 6.18, at commit abc1234, 5 runs each`.
+/// When and on what: `Measured 2026-11-20, commit abc1234, Intel Xeon, 2 cores, Linux 6.18, SCHED_FIFO`.
 fn about(results: &Results) -> String {
     let mut parts = vec![format!("Measured {}", date(results.unix_time))];
     let mut add = |part: String, there: bool| parts.extend(there.then_some(part));
+    add(format!("commit {}", results.commit), !results.commit.is_empty());
     add(results.cpu.clone(), !results.cpu.is_empty());
     let cores = if results.cores == 1 { "core" } else { "cores" };
     add(format!("{} {cores}", results.cores), results.cores > 0);
     add(format!("Linux {}", results.kernel), !results.kernel.is_empty());
-    add(format!("commit {}", results.commit), !results.commit.is_empty());
-    let runs = results.repetitions();
-    add(format!("{runs} runs of each"), runs > 1);
-    add("one run of each".into(), runs == 1);
     add("SCHED_FIFO".into(), results.fifo);
     add("quick".into(), results.quick);
     parts.join(", ")

@@ -247,7 +247,8 @@ mod tests {
     use serde_json::json;
 
     fn measured(reports: &[Value]) -> Option<Measured> {
-        let results = results(reports.iter().map(|report| run("echo-100", "tidegate", report)).collect());
+        let results =
+            results(&reports.iter().map(|report| run("echo-100", "tidegate", report)).collect::<Vec<_>>());
         let row = &results.rows[0];
         results.measured(row, &row.lines[0], results.reference().unwrap())
     }
@@ -273,8 +274,8 @@ mod tests {
     #[test]
     fn a_ratio_needs_two_numbers_above_zero() {
         let ratio = |ours: f64, theirs: f64| {
-            let runs = vec![run("echo-100", "tidegate", &cpu(ours)), run("echo-100", "bun", &cpu(theirs))];
-            let results = results(runs);
+            let runs = [run("echo-100", "tidegate", &cpu(ours)), run("echo-100", "bun", &cpu(theirs))];
+            let results = results(&runs);
             let row = &results.rows[0];
             let of = |name| results.servers.iter().find(|server| server.name == name).unwrap();
             assert_eq!(results.ratio(row, &row.lines[0], of("tidegate")), None);
@@ -290,7 +291,8 @@ mod tests {
             "duplicated": 0, "reordered": 0, "mismatched": 0, "heartbeats_missed": 0 },
             "error_samples": ["client 7: reset"] });
         let trouble = |reports: &[Value]| {
-            let results = results(reports.iter().map(|report| run("echo-100", "bun", report)).collect());
+            let results =
+                results(&reports.iter().map(|report| run("echo-100", "bun", report)).collect::<Vec<_>>());
             let bun = results.servers.iter().find(|server| server.name == "bun").unwrap();
             results.trouble(&results.rows[0], bun)
         };

@@ -44,18 +44,29 @@ fn head(results: &Results) -> String {
     if results.quick {
         head += "> [!WARNING]\n> **Not to be trusted.** These are single short runs (`--quick`), made to see whether everything works.\n\n";
     }
-    head += &format!("{}.\n\n", text(&about(results)));
-    let versions = results.servers.iter().filter(|server| !server.version.is_empty());
-    let versions: Vec<String> = versions
-        .map(|server| {
-            let version = server.version.strip_prefix("version ").unwrap_or(&server.version);
-            format!("{} ({})", text(&server.title), text(version))
-        })
-        .collect();
-    if !versions.is_empty() {
-        head += &format!("Versions: {}.\n\n", versions.join("; "));
+    let runs = match results.repetitions() {
+        0 => "",
+        1 => "; one run of each",
+        runs => &format!("; {runs} runs of each"),
+    };
+    head += &format!("{}{runs}.\n\n", text(&about(results)));
+    if !results.servers.is_empty() {
+        head += &format!(
+            "<details>\n<summary>Servers and their versions</summary>\n\n{}\n</details>\n\n",
+            servers(results)
+        );
     }
     head
+}
+
+fn servers(results: &Results) -> String {
+    let heads = ["", "server", "version"].map(str::to_owned);
+    let mut table = table_row(&heads) + "|:---|:---|:---|\n";
+    for server in &results.servers {
+        let version = server.version.strip_prefix("version ").unwrap_or(&server.version);
+        table += &table_row(&[text(&server.name), text(&server.title), text(version)]);
+    }
+    table
 }
 
 fn chart(results: &Results, group: &Group<'_>, name: &str) -> String {

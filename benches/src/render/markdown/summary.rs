@@ -17,22 +17,30 @@ pub(super) fn summary(results: &Results, rows: &[&Row]) -> String {
         text(&reference.title)
     );
     summary += &ratios(results, rows, reference);
-    for ours in results.servers.iter().filter(|server| server.kind == Kind::Ours) {
-        summary += &leads(results, rows, ours);
+    summary += &leads(results, rows, reference);
+    let kin = |server: &&Server| server.kind == Kind::Ours && *server != reference;
+    for ours in results.servers.iter().filter(kin) {
+        summary += &leads_in_short(results, rows, ours);
     }
+    summary += &format!(
+        "Closer than 1 % is equally good, and runs that failed do not compete. Below, numbers are medians [least–most], \
+         and × is the ratio to {}.\n\n",
+        text(&reference.title)
+    );
     summary
 }
 
 /// One row for each row that was measured, one column for each server.
 fn ratios(results: &Results, rows: &[&Row], reference: &Server) -> String {
     let mut notes = Notes::default();
-    let titles = results.servers.iter().map(|server| text(&server.title));
-    let heads: Vec<String> = [String::new()].into_iter().chain(titles).collect();
+    // Names, not titles, which would make the table wider than a page and its rows many lines high.
+    let names = results.servers.iter().map(|server| text(&server.name));
+    let heads: Vec<String> = [String::new()].into_iter().chain(names).collect();
     let mut table = table_row(&heads) + &rule(heads.len());
     for row in rows {
         let Some(line) = row.main_line() else { continue };
         let best = best(results, row, line);
-        let mut cells = vec![text(&row.title)];
+        let mut cells = vec![text(&row.name)];
         for server in &results.servers {
             let bold = best.contains(&server);
             cells.push(cell(results, row, line, server, reference, bold, &mut notes));
@@ -63,37 +71,62 @@ fn cell(
     let value = value.unwrap_or_else(|| NOTHING.into());
     let value = if bold { format!("**{value}**") } else { value };
     match results.trouble(row, server) {
-        Some(trouble) => value + &notes.mark(&format!("{}, {}: {trouble}.", server.title, row.title)),
+        Some(trouble) => value + &notes.mark(&format!("{}, {}: {trouble}.", server.title, row.name)),
         None => value,
     }
 }
 
-/// In how many lines one of our servers is not behind any other, and those in which it is.
-fn leads(results: &Results, rows: &[&Row], ours: &Server) -> String {
+/// Every line in which one of our servers can be compared with others.
+fn standings<'a>(
+    results: &'a Results,
+    rows: &[&'a Row],
+    ours: &Server,
+) -> Vec<(&'a Row, &'a Line, Standing<'a>)> {
     let lines = rows.iter().flat_map(|row| row.lines.iter().map(move |line| (*row, line)));
-    let standings: Vec<_> =
-        lines.filter_map(|(row, line)| Some((row, line, standing(results, row, line, ours)?))).collect();
-    if standings.is_empty() {
-        return String::new();
-    }
-    let behind: Vec<String> = standings
-        .iter()
-        .filter_map(|(row, line, standing)| {
-            Some(format!("- {}\n", exception(results, row, line, ours, *standing)?))
-        })
-        .collect();
-    let (all, led) = (standings.len(), standings.len() - behind.len());
-    let title = text(&ours.title);
-    match behind.len() {
-        0 => format!("**{title} leads in all {all} comparisons** with other servers.\n\n"),
+    lines.filter_map(|(row, line)| Some((row, line, standing(results, row, line, ours)?))).collect()
+}
+
+/// In how many lines no other server is better, and every line in which one is.
+fn leads(results: &Results, rows: &[&Row], ours: &Server) -> String {
+    let standings = standings(results, rows, ours);
+    let exceptions = standings.iter().filter_map(|(row, line, standing)| {
+        Some(format!("- {}\n", exception(results, row, line, ours, *standing)?))
+    });
+    let exceptions: Vec<String> = exceptions.collect();
+    let (all, led, title) = (standings.len(), standings.len() - exceptions.len(), text(&ours.title));
+    match (all, exceptions.len()) {
+        (0, _) => String::new(),
+        (_, 0) => format!("**{title} leads in all {all} comparisons** with other servers.\n\n"),
         _ => format!(
             "**{title} leads in {led} of {all} comparisons** with other servers. It does not in:\n\n{}\n",
-            behind.concat()
+            exceptions.concat()
         ),
     }
 }
 
-/// `echo …, p99 (ms): 5.20, Bun 4.10`
+/// The same in one paragraph, without the numbers.
+fn leads_in_short(results: &Results, rows: &[&Row], ours: &Server) -> String {
+    let standings = standings(results, rows, ours);
+    let mut led = 0;
+    let mut exceptions: Vec<(&Row, Vec<String>)> = Vec::new();
+    for (row, line, standing) in &standings {
+        match (standing, exceptions.last_mut()) {
+            (Standing::Leads, _) => led += 1,
+            (_, Some((last, lines))) if last.name == row.name => lines.push(text(&line.title)),
+            _ => exceptions.push((row, vec![text(&line.title)])),
+        }
+    }
+    let exceptions: Vec<String> =
+        exceptions.iter().map(|(row, lines)| format!("{} ({})", text(&row.name), lines.join(", "))).collect();
+    let (all, title) = (standings.len(), text(&ours.title));
+    match (all, exceptions.len()) {
+        (0, _) => String::new(),
+        (_, 0) => format!("{title} leads in all {all}.\n\n"),
+        _ => format!("{title} leads in {led} of {all}; not in {}.\n\n", exceptions.join(", ")),
+    }
+}
+
+/// `echo …, p99: 5.20 ms; Bun has 4.10 ms`
 fn exception(
     results: &Results,
     row: &Row,

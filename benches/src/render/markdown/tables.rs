@@ -37,7 +37,7 @@ fn table(results: &Results, row: &Row) -> String {
         heads.extend(column.compared.then(|| "×".to_owned()));
     }
     let mut notes = Notes::default();
-    let mut table = format!("**{}**\n\n", text(&row.title));
+    let mut table = format!("**{}**: {}\n\n", text(&row.name), text(&row.title));
     table += &table_row(&heads);
     table += &rule(heads.len());
     for server in &results.servers {

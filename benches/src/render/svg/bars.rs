@@ -1,8 +1,8 @@
 //! Bars: one panel for each row, in it one bar for each server, all from zero. Latencies that differ by more than a
 //! linear scale can show are dots on a logarithmic one, which says so: the length of a bar would mean nothing there.
 
-use super::canvas::{Canvas, MARGIN, WIDTH, text_width};
-use super::{foot, head, spelled};
+use super::canvas::{Canvas, MARGIN, WIDTH, fitted, text_width};
+use super::{foot, head, runs, spelled};
 use crate::render::escape::shortened;
 use crate::render::groups::Group;
 use crate::render::number::{Shown, tick, times};
@@ -12,9 +12,8 @@ use tidegate_loadgen::report::Scale;
 /// From one bar to the next, and how high one is.
 const PITCH: f64 = 22.0;
 const BAR: f64 = 14.0;
-/// Names of servers have no more room than this, and no more characters.
-const NAMES_MAX: f64 = 210.0;
-const NAME_CHARS_MAX: usize = 28;
+/// Names of servers have no more room than this.
+const NAMES_MAX: f64 = 220.0;
 /// Room right of the longest bar for its number and ratio.
 const NUMBERS: f64 = 128.0;
 /// Latencies further apart than this are on a logarithmic scale.
@@ -65,7 +64,7 @@ pub(super) fn chart(results: &Results, group: &Group<'_>) -> Option<String> {
     let mut canvas = Canvas::default();
     let mut y = head(&mut canvas, results, &title, &subtitle);
     let names = panels.iter().flat_map(|panel| &panel.entries).map(|entry| text_width(&name(entry.server)));
-    let left = MARGIN + names.fold(0.0, f64::max).min(NAMES_MAX) + 10.0;
+    let left = MARGIN + names.fold(0.0, f64::max) + 10.0;
     for panel in &panels {
         y = panel.draw(&mut canvas, left, y, &panel.heading(same_line, same_row));
     }
@@ -84,11 +83,8 @@ fn preferred(better: Better) -> &'static str {
 }
 
 fn explained(results: &Results, panels: &[Panel<'_>]) -> String {
-    let spread = panels.iter().flat_map(|panel| &panel.entries).filter_map(|entry| entry.measured);
-    let mut text = match spread.map(|measured| measured.runs).max() {
-        Some(runs @ 2..) => format!("Median of {runs} runs; whiskers from the least to the most."),
-        _ => "One run each.".to_owned(),
-    };
+    let entries = panels.iter().flat_map(|panel| &panel.entries);
+    let mut text = format!("Shown: {}.", runs(entries.filter_map(|entry| entry.measured.as_ref())));
     if let Some(reference) = results.reference() {
         text += &format!(" × is the ratio to {}.", reference.title);
     }
@@ -96,7 +92,7 @@ fn explained(results: &Results, panels: &[Panel<'_>]) -> String {
 }
 
 fn name(server: &Server) -> String {
-    shortened(&server.title, NAME_CHARS_MAX)
+    fitted(&server.title, NAMES_MAX)
 }
 
 /// A row's entries; those of the floor only where there is something to show, for it need not do everything.
@@ -180,7 +176,8 @@ impl Panel<'_> {
         let strong = if entry.server.kind == Kind::Ours { "end strong" } else { "end" };
         canvas.text(strong, plot.left - 10.0, middle + 4.5, &name(entry.server));
         let Some(measured) = entry.measured else {
-            let (class, why) = if entry.failed { ("wrong", "failed") } else { ("quiet", "not measured") };
+            let (class, why) =
+                if entry.failed { ("wrong halo", "failed") } else { ("quiet halo", "not measured") };
             return canvas.text(class, plot.left + 8.0, middle + 4.5, why);
         };
         let x = |value| plot.x(self.shown.scaled(value));
@@ -203,7 +200,7 @@ impl Panel<'_> {
             (true, _) => ("wrong", "runs failed".to_owned()),
             (false, ratio) => ("quiet small", ratio.map(times).unwrap_or_default()),
         };
-        let strong = if entry.server.kind == Kind::Ours { "strong" } else { "" };
+        let strong = if entry.server.kind == Kind::Ours { "strong halo" } else { "halo" };
         canvas.text_with_more(strong, at, &self.shown.number(measured.median), (more.0, &more.1));
     }
 

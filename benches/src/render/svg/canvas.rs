@@ -2,7 +2,7 @@
 //!
 //! It is shown as an image: no script, nothing fetched, and the fonts are those of whoever looks at it.
 
-use crate::render::escape::xml;
+use crate::render::escape::{shortened, xml};
 use std::fmt::Write as _;
 
 /// Width of every chart in its own units; GitHub shows them as pixels.
@@ -20,13 +20,24 @@ pub(super) fn text_width(text: &str) -> f64 {
     text.chars().map(glyph_width).sum::<f64>() * FONT_SIZE
 }
 
+/// As much of a text as has room, with an ellipsis for the rest.
+pub(super) fn fitted(text: &str, width: f64) -> String {
+    let mut chars = text.chars().count();
+    let mut fitted = text.to_owned();
+    while chars > 1 && text_width(&fitted) > width {
+        chars -= 1;
+        fitted = shortened(text, chars);
+    }
+    fitted
+}
+
 /// Width of a character as a share of the font's size; rounded up, for it depends on who looks.
 fn glyph_width(c: char) -> f64 {
     match c {
         'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' | '\u{202f}' => 0.36,
         'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.96,
-        'A'..='Z' | '×' | '+' | '…' => 0.78,
-        _ if c.is_ascii() => 0.62,
+        'A'..='Z' | '×' | '+' | '…' => 0.8,
+        _ if c.is_ascii() => 0.66,
         _ => 0.8,
     }
 }
@@ -117,6 +128,14 @@ mod tests {
         let svg = canvas.finish(10.0, "a < b", "\"words\"");
         assert!(svg.contains("&lt;script&gt;&amp;") && svg.contains("a &lt; b"), "{svg}");
         assert!(!svg.contains("<script>"));
+    }
+
+    #[test]
+    fn a_text_is_cut_where_its_room_ends() {
+        assert_eq!(fitted("Tidegate (embedded)", 200.0), "Tidegate (embedded)");
+        let cut = fitted(&"Wide Server ".repeat(10), 200.0);
+        assert!(cut.ends_with('…') && (150.0..=200.0).contains(&text_width(&cut)), "{cut}");
+        assert_eq!(fitted("W", 0.0), "W");
     }
 
     #[test]

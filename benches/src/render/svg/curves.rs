@@ -1,8 +1,7 @@
 //! Curves over the number of connections: one panel for each number that is measured, one curve for each server.
 
-use super::canvas::{Canvas, MARGIN, WIDTH, text_width};
-use super::{foot, head, spelled};
-use crate::render::escape::shortened;
+use super::canvas::{Canvas, MARGIN, WIDTH, fitted, text_width};
+use super::{foot, head, runs, spelled};
 use crate::render::groups::{Group, connections};
 use crate::render::number::{Shown, tick};
 use crate::render::results::{Kind, Line, Measured, Results, Row, Server};
@@ -12,9 +11,8 @@ use tidegate_loadgen::report::Scale;
 const HEIGHT: f64 = 190.0;
 /// Room left of the plot for the values.
 const VALUES: f64 = 56.0;
-/// Names of servers have no more room than this, and no more characters.
+/// Names of servers have no more room than this.
 const NAMES_MAX: f64 = 190.0;
-const NAME_CHARS_MAX: usize = 26;
 /// Names at the ends of curves are no closer than this.
 const NAME_PITCH: f64 = 17.0;
 /// Colours of the style sheet.
@@ -50,9 +48,9 @@ pub(super) fn chart(results: &Results, group: &Group<'_>) -> Option<String> {
         return None;
     }
     let names = panels.iter().flat_map(|(_, curves)| curves).map(|curve| text_width(&name(curve.server)));
-    let right = WIDTH - MARGIN - names.fold(0.0, f64::max).min(NAMES_MAX) - 28.0;
+    let right = WIDTH - MARGIN - names.fold(0.0, f64::max) - 28.0;
     let mut canvas = Canvas::default();
-    let mut y = head(&mut canvas, results, &group.title, "over the number of connections (log scale)");
+    let mut y = head(&mut canvas, results, &group.title, &subtitle(&panels));
     let mut words = String::new();
     for (line, curves) in &panels {
         let shown = Shown::suited(line.unit, ends(curves).collect::<Vec<_>>().into_iter());
@@ -64,8 +62,13 @@ pub(super) fn chart(results: &Results, group: &Group<'_>) -> Option<String> {
     Some(canvas.finish(height, &group.title, words.trim_end()))
 }
 
+fn subtitle(panels: &[(&Line, Vec<Curve<'_>>)]) -> String {
+    let points = panels.iter().flat_map(|(_, curves)| curves).flat_map(|curve| &curve.points);
+    format!("connections on a log scale; {}", runs(points.map(|(_, measured)| measured)))
+}
+
 fn name(server: &Server) -> String {
-    shortened(&server.title, NAME_CHARS_MAX)
+    fitted(&server.title, NAMES_MAX)
 }
 
 /// Curves of all servers with a number; colours go by the order of the file, so that they are the same in every panel.
@@ -153,7 +156,9 @@ impl Plot {
         let places = spread(&ends.iter().map(|end| end.1).collect::<Vec<_>>(), self.top + HEIGHT);
         for ((x, y, curve), place) in ends.iter().zip(places) {
             let link = [(x + 6.0, *y), (self.right + 6.0, place), (self.right + 14.0, place)];
-            canvas.path(&format!("link {}", curve.class), &link);
+            // Of a curve that ends before the others, so that it does not look as if it went on.
+            let far = if self.right - x > 30.0 { "far" } else { "" };
+            canvas.path(&format!("link {far} {}", curve.class), &link);
             let strong = if curve.server.kind == Kind::Ours { "strong" } else { "" };
             canvas.text(strong, self.right + 20.0, place + 4.5, &name(curve.server));
         }

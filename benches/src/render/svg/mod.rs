@@ -12,7 +12,7 @@ use super::results::{Measured, Results};
 use canvas::{Canvas, MARGIN};
 
 /// Characters of small text that fit into a line.
-const SMALL_CHARS_MAX: usize = 100;
+const SMALL_CHARS_MAX: usize = 108;
 
 /// The chart of a group, or `None` if it has no number to draw.
 pub(super) fn chart(results: &Results, group: &Group<'_>) -> Option<String> {
@@ -39,6 +39,17 @@ fn head(canvas: &mut Canvas, results: &Results, title: &str, subtitle: &str) -> 
 fn foot(canvas: &mut Canvas, results: &Results, y: f64) -> f64 {
     canvas.text("quiet small", MARGIN, y + 12.0, &shortened(&about(results), SMALL_CHARS_MAX));
     y + 28.0
+}
+
+/// What a mark in a chart stands for: `median of up to 5 runs, whiskers from the least to the most`.
+fn runs<'a>(measured: impl Iterator<Item = &'a Measured> + Clone) -> String {
+    let most = measured.clone().map(|measured| measured.runs).max().unwrap_or(0);
+    let least = measured.map(|measured| measured.runs).min().unwrap_or(0);
+    let up_to = if least < most { "up to " } else { "" };
+    match most {
+        0 | 1 => "one run each".into(),
+        _ => format!("median of {up_to}{most} runs, whiskers from the least to the most"),
+    }
 }
 
 /// A number in words: `3.98 µs (3.81 to 4.18)`.
