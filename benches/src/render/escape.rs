@@ -1,16 +1,17 @@
 //! Text from elsewhere (titles, versions, errors) inside Markdown and XML: it stays text.
 
+/// Characters that mean something in Markdown wherever they stand in a line.
+const MARKDOWN: &str = r"\`*_[]|#~$@";
+
 /// Text within a line or a cell of GitHub's Markdown.
 pub(super) fn markdown(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in one_line(text) {
-        match c {
-            // As entities: a marker or a tag must not even look like one in the source.
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '&' => safe.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '$' | '@' => safe.extend(['\\', c]),
-            _ => safe.push(c),
+        match entity(c) {
+            // Not with a backslash: a marker or a tag must not even look like one in the source.
+            Some(entity) => safe.push_str(entity),
+            None if MARKDOWN.contains(c) => safe.extend(['\\', c]),
+            None => safe.push(c),
         }
     }
     safe
@@ -19,16 +20,22 @@ pub(super) fn markdown(text: &str) -> String {
 /// Text of an element, or in an attribute with double quotes.
 pub(super) fn xml(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in one_line(text) {
-        match c {
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '&' => safe.push_str("&amp;"),
-            '"' => safe.push_str("&quot;"),
-            _ => safe.push(c),
-        }
-    }
+    one_line(text).for_each(|c| match entity(c) {
+        Some(entity) => safe.push_str(entity),
+        None => safe.push(c),
+    });
     safe
+}
+
+/// What stands for a character that is markup in XML, and so in the HTML of Markdown.
+fn entity(c: char) -> Option<&'static str> {
+    match c {
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '&' => Some("&amp;"),
+        '"' => Some("&quot;"),
+        _ => None,
+    }
 }
 
 /// At most so many characters; what is longer ends in an ellipsis.
