@@ -104,6 +104,16 @@ fn a_broadcast_reaches_everyone_once() {
 }
 
 #[test]
+fn a_room_reaches_its_members_once_and_nobody_else() {
+    let floor = Floor::start("socketio");
+    for extra in ["", " --in-flight 4", " --rate 50"] {
+        let report = floor.load(&format!("rooms --connections 30 --rooms 10 {SHORT}{extra}"));
+        assert_clean(&report, 30);
+        assert!(report.messages >= 3, "{report}");
+    }
+}
+
+#[test]
 fn a_storm_counts_its_handshakes() {
     let sources = "--source-addresses 127.0.0.1-127.0.0.4";
     let report =

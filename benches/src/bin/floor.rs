@@ -21,7 +21,7 @@ struct Options {
 enum ModeOption {
     /// Send every WebSocket message back.
     Raw,
-    /// Acknowledge `echo`, send `broadcast` to everyone.
+    /// Acknowledge `echo`, send `broadcast` to everyone and `room` to a room.
     Socketio,
 }
 

@@ -5,8 +5,10 @@
 //! Sockets are read without waiting and written with waiting: a full socket stops the floor rather than losing a
 //! message, and the load generator always reads.
 
+mod answer;
 mod frame;
 
+use answer::{Answer, Next};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use frame::{Opcode, decode, encode};
@@ -15,6 +17,7 @@ use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, sockopt};
 use sha1::{Digest as _, Sha1};
+use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
 
@@ -27,14 +30,14 @@ const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// No heartbeats: the first would be due after 24 days.
 const OPEN: &[u8] =
     br#"0{"sid":"floorfloorfloorfloor","upgrades":[],"pingInterval":2147483647,"pingTimeout":1,"maxPayload":1000000}"#;
-const JOINED: &[u8] = br#"40{"sid":"FLOORFLOORFLOORFLOOR"}"#;
 
 /// What the floor does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Sends every message back as it is.
     Raw,
-    /// Answers a Socket.IO handshake, acknowledges `echo`, and sends `broadcast` to everyone as `news`.
+    /// Answers a Socket.IO handshake, acknowledges `echo`, sends `broadcast` to everyone as `news`, and `room` to those
+    /// who have sent its `join`, as `msg`.
     SocketIo,
 }
 
@@ -54,19 +57,10 @@ pub struct Floor {
     /// By descriptor.
     connections: Vec<Option<Connection>>,
     input: Vec<u8>,
-    /// Answers to the connection at hand.
-    out: Vec<u8>,
-    /// The frame of the broadcast at hand.
-    news: Vec<u8>,
-}
-
-/// What becomes of a connection after its input was handled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    Stay,
-    Close,
-    /// It stays, and `news` goes to everyone.
-    FanOut,
+    /// What is to be said to the message at hand.
+    answer: Answer,
+    /// Who has joined a room, by its name.
+    rooms: HashMap<Vec<u8>, Vec<usize>>,
 }
 
 impl Floor {
@@ -81,8 +75,8 @@ impl Floor {
             listener,
             connections: Vec::new(),
             input: vec![0; READ_BYTES],
-            out: Vec::new(),
-            news: Vec::new(),
+            answer: Answer::default(),
+            rooms: HashMap::new(),
         })
     }
 
@@ -151,9 +145,15 @@ impl Floor {
                 }
             };
             if next == Next::Close {
-                self.connections[slot] = None;
+                self.close(slot);
             }
         }
+    }
+
+    fn close(&mut self, slot: usize) {
+        self.connections[slot] = None;
+        // The next connection may have this descriptor.
+        self.rooms.values_mut().for_each(|members| members.retain(|member| *member != slot));
     }
 
     fn keep(&mut self, slot: usize, from: usize, to: usize) {
@@ -164,7 +164,7 @@ impl Floor {
 
     /// Handles `self.input[..length]`, sends the answers in one write, keeps the incomplete end.
     fn handle_input(&mut self, slot: usize, length: usize) -> Next {
-        self.out.clear();
+        self.answer.out.clear();
         let mut at = 0;
         let upgraded = self.connections[slot].as_ref().is_some_and(|connection| connection.upgraded);
         if !upgraded {
@@ -181,7 +181,7 @@ impl Floor {
         loop {
             match decode(&mut self.input[at..length]) {
                 Ok(Some((opcode, payload, used))) => {
-                    next = respond(self.mode, opcode, payload, &mut self.out, &mut self.news);
+                    next = self.answer.respond(self.mode, opcode, payload);
                     at += used;
                 }
                 Ok(None) => break,
@@ -190,12 +190,18 @@ impl Floor {
             match next {
                 Next::Stay => {}
                 Next::Close => break,
+                Next::Join => self.rooms.entry(self.answer.room.clone()).or_default().push(slot),
                 Next::FanOut => self.fan_out(),
+                Next::FanOutToRoom => self.fan_out_to_room(),
             }
         }
         self.keep(slot, at, length);
         match &self.connections[slot] {
-            Some(connection) if !self.out.is_empty() && !send_all(&connection.fd, &self.out) => Next::Close,
+            Some(connection)
+                if !self.answer.out.is_empty() && !send_all(&connection.fd, &self.answer.out) =>
+            {
+                Next::Close
+            }
             _ => next,
         }
     }
@@ -203,13 +209,13 @@ impl Floor {
     fn upgrade(&mut self, slot: usize, head: usize) -> Next {
         let Some(key) = websocket_key(&self.input[..head]) else { return Next::Close };
         let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(WEBSOCKET_GUID).finalize());
-        self.out.extend_from_slice(
+        self.answer.out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
-        self.out.extend_from_slice(accept.as_bytes());
-        self.out.extend_from_slice(b"\r\n\r\n");
+        self.answer.out.extend_from_slice(accept.as_bytes());
+        self.answer.out.extend_from_slice(b"\r\n\r\n");
         if self.mode == Mode::SocketIo {
-            encode(Opcode::Text, &[OPEN], &mut self.out);
+            encode(Opcode::Text, &[OPEN], &mut self.answer.out);
         }
         if let Some(connection) = &mut self.connections[slot] {
             connection.upgraded = true;
@@ -217,57 +223,20 @@ impl Floor {
         Next::Stay
     }
 
-    /// The bare send loop that a broadcast is measured against.
-    fn fan_out(&mut self) {
-        for slot in &mut self.connections {
-            if slot.as_ref().is_some_and(|to| to.upgraded && !send_all(&to.fd, &self.news)) {
-                *slot = None;
-            }
+    /// The bare send loop that a broadcast is measured against. Who cannot be sent to is gone, and soon read as such.
+    fn fan_out(&self) {
+        for to in self.connections.iter().flatten().filter(|to| to.upgraded) {
+            let _gone = send_all(&to.fd, &self.answer.news);
         }
     }
-}
 
-/// Appends the answer to one message to `out`, or leaves the frame for everyone in `news`.
-fn respond(mode: Mode, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>, news: &mut Vec<u8>) -> Next {
-    match (opcode, mode) {
-        (Opcode::Close, _) => {
-            encode(Opcode::Close, &[payload], out);
-            Next::Close
+    /// The same for a room.
+    fn fan_out_to_room(&self) {
+        let members = self.rooms.get(&self.answer.room).map_or(&[][..], Vec::as_slice);
+        for to in members.iter().filter_map(|member| self.connections[*member].as_ref()) {
+            let _gone = send_all(&to.fd, &self.answer.news);
         }
-        (Opcode::Ping, _) => {
-            encode(Opcode::Pong, &[payload], out);
-            Next::Stay
-        }
-        (Opcode::Pong, _) => Next::Stay,
-        (Opcode::Text | Opcode::Binary, Mode::Raw) => {
-            encode(opcode, &[payload], out);
-            Next::Stay
-        }
-        (Opcode::Text, Mode::SocketIo) => respond_to_packet(payload, out, news),
-        (Opcode::Binary, Mode::SocketIo) => Next::Close,
     }
-}
-
-/// `40` is answered as joined, `42<id>["echo",…]` with `43<id>[…]`, `42["broadcast",…]` with `42["news",…]`.
-fn respond_to_packet(packet: &[u8], out: &mut Vec<u8>, news: &mut Vec<u8>) -> Next {
-    if let Some(event) = packet.strip_prefix(b"42") {
-        let digits = event.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (id, event) = event.split_at(digits);
-        if let Some(arguments) = event.strip_prefix(b"[\"echo\",") {
-            encode(Opcode::Text, &[b"43", id, b"[", arguments], out);
-            return Next::Stay;
-        }
-        if let Some(arguments) = event.strip_prefix(b"[\"broadcast\",") {
-            news.clear();
-            encode(Opcode::Text, &[b"42[\"news\",", arguments], news);
-            return Next::FanOut;
-        }
-        return Next::Close;
-    }
-    if packet.starts_with(b"40") {
-        encode(Opcode::Text, &[JOINED], out);
-    }
-    Next::Stay
 }
 
 /// Sends all of it, waiting if need be. False if the connection is gone.
@@ -296,25 +265,6 @@ fn event_data(fd: impl AsFd) -> EventData {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn answer(packet: &str) -> (Next, Vec<u8>, Vec<u8>) {
-        let (mut out, mut news) = (Vec::new(), Vec::new());
-        let next = respond_to_packet(packet.as_bytes(), &mut out, &mut news);
-        (next, out, news)
-    }
-
-    #[test]
-    fn an_echo_is_acknowledged_with_its_arguments() {
-        assert_eq!(answer(r#"4212["echo","x"]"#), (Next::Stay, b"\x81\x094312[\"x\"]".to_vec(), vec![]));
-    }
-
-    #[test]
-    fn a_broadcast_becomes_news_for_everyone() {
-        assert_eq!(
-            answer(r#"42["broadcast",1]"#),
-            (Next::FanOut, vec![], b"\x81\x0c42[\"news\",1]".to_vec())
-        );
-    }
 
     #[test]
     fn the_key_is_found_whatever_its_case() {
