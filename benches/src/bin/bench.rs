@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use tidegate_benches::render::{self, RenderOptions};
-use tidegate_benches::runner::{self, LinkOptions, Options};
+use tidegate_benches::runner::{self, LinkOptions, PeerOptions};
 
 /// Tidegate next to the floor and its peers.
 #[derive(Parser)]
@@ -15,8 +15,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum What {
-    /// The rows of issue 2, "Speed and memory it must reach".
-    Issue2(Options),
+    /// Tidegate next to the least a server can do, and to other servers.
+    Peers(PeerOptions),
+    /// The same, as issue 2 has it: fewer servers and rows unless others are named.
+    Issue2(PeerOptions),
     /// What an application behind the gateway costs.
     Issue3(LinkOptions),
     /// Results as tables and charts in the documentation.
@@ -25,7 +27,8 @@ enum What {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().what {
-        What::Issue2(options) => runner::issue2(&options).map_err(|error| error.to_string()),
+        What::Peers(options) => runner::peers(&options).map_err(|error| error.to_string()),
+        What::Issue2(options) => runner::peers(&options.of_issue2()).map_err(|error| error.to_string()),
         What::Issue3(options) => runner::issue3(&options).map_err(|error| error.to_string()),
         What::Render(options) => render::render(&options).map_err(|error| error.to_string()),
     };

@@ -1,7 +1,7 @@
 //! A process of ours: what it prints, how long we wait for it, and that it is gone afterwards.
 
 use super::server::ServerError;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -14,7 +14,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A running process. It is killed when this is dropped, and by the kernel (`setpriv --pdeathsig`, see
-/// [`super::prefix`]) when we are killed ourselves: how it stops is not what is measured.
+/// `Common::prefix`) when we are killed ourselves: how it stops is not what is measured.
 pub(super) struct Process {
     name: String,
     child: Child,
@@ -25,7 +25,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts it. What it prints to stdout is for us, what it prints to stderr for the user.
+    /// Starts it. What it prints to stdout is for us; what it prints to stderr for the user, unless the command says otherwise.
     pub(super) fn start(name: &str, command: &mut Command) -> Result<Self, ServerError> {
         let failed = |error| ServerError::Start(name.to_owned(), error);
         command.env("NODE_ENV", "production").stdin(Stdio::null()).stdout(Stdio::piped());
@@ -52,7 +52,7 @@ impl Process {
         &self,
         what: &'static str,
         patience: Duration,
-        find: impl Fn(&str) -> Option<T>,
+        mut find: impl FnMut(&str) -> Option<T>,
     ) -> Result<(Instant, T), ServerError> {
         let deadline = Instant::now() + patience;
         loop {
@@ -85,6 +85,16 @@ impl Process {
                 Err(error) => return Err(ServerError::Start(self.name.clone(), error)),
             }
         }
+    }
+
+    /// What it has printed to stderr, if that is ours. Only for a process that has ended, and that prints little: less than a pipe
+    /// holds.
+    pub(super) fn complaints(&mut self) -> String {
+        let mut text = Vec::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            let _as_far_as_it_goes = stderr.read_to_end(&mut text);
+        }
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// Ends it at once (SIGKILL) and waits until it is gone.
@@ -129,6 +139,15 @@ mod tests {
     fn a_process_that_ends_without_a_word_is_not_waited_for() {
         let waited = shell("exit 3").wait_for("anything", PATIENCE, |_| Some(()));
         assert!(matches!(waited, Err(ServerError::Silent(_, "anything"))));
+    }
+
+    #[test]
+    fn what_a_process_complains_about_can_be_read_when_it_has_ended() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo why >&2; exit 2"]).stderr(Stdio::piped());
+        let mut process = Process::start("sh", &mut command).unwrap();
+        assert_eq!(process.end(PATIENCE).unwrap().code(), Some(2));
+        assert_eq!(process.complaints(), "why\n");
     }
 
     #[test]

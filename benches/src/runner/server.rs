@@ -1,25 +1,10 @@
-//! A server process: how it is started, and where it listens.
+//! A process that listens, and that clients connect to.
 
-use super::Common;
+use super::common::command;
 use super::process::{PATIENCE, Process};
-use clap::ValueEnum;
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
 use thiserror::Error;
-
-/// The servers that are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Peer {
-    /// The least a server can do here.
-    Floor,
-    /// The gateway.
-    Tidegate,
-    /// socketioxide.
-    Oxide,
-    /// Stock Node `socket.io` with `ws`.
-    Node,
-}
 
 /// A server, or the application behind it, did not come up.
 #[derive(Debug, Error)]
@@ -35,50 +20,24 @@ pub enum ServerError {
     Late(String, &'static str),
 }
 
-impl Peer {
-    /// Its name in tables and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Floor => "floor",
-            Self::Tidegate => "tidegate",
-            Self::Oxide => "oxide",
-            Self::Node => "node",
-        }
-    }
-
-    /// What puts it on a core.
-    pub(super) fn prefix(self, common: &Common, core: u32) -> Vec<String> {
-        if self == Self::Node { common.node_prefix(core) } else { common.prefix(core) }
-    }
-
-    /// The command that starts it. `None` if it is not built.
-    pub(super) fn program(self, bin_dir: &Path, node_dir: Option<&Path>) -> Option<Vec<OsString>> {
-        let (file, before, after): (_, &[&str], &[&str]) = match self {
-            Self::Floor | Self::Oxide => (bin_dir.join(self.name()), &[], &[]),
-            Self::Tidegate => {
-                let arguments = &["serve", "--listen", "127.0.0.1:0", "--cores", "1", "--app", "bench"];
-                (bin_dir.join(self.name()), &[], arguments)
-            }
-            Self::Node => (node_dir?.join("node.mjs"), &["node"], &[]),
-        };
-        let words = before.iter().map(OsString::from).chain([file.clone().into_os_string()]);
-        file.exists().then(|| words.chain(after.iter().map(OsString::from)).collect())
-    }
-}
-
 /// A running server. It is killed when this is dropped.
 pub(super) struct Server {
     process: Process,
     url: String,
+    version: Option<String>,
 }
 
 impl Server {
     /// Starts `program` behind `prefix`, and waits until it listens.
     pub(super) fn start(prefix: &[String], program: &[OsString]) -> Result<Self, ServerError> {
         let name = program.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
-        let process = Process::start(&name, super::command(prefix).args(program))?;
-        let (_, url) = process.wait_for("where it listens", PATIENCE, url_of)?;
-        Ok(Self { process, url })
+        let process = Process::start(&name, command(prefix).args(program))?;
+        let mut version = None;
+        let (_, url) = process.wait_for("where it listens", PATIENCE, |line| {
+            version = version.take().or_else(|| version_of(line));
+            url_of(line)
+        })?;
+        Ok(Self { process, url, version })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -88,11 +47,21 @@ impl Server {
     pub(super) fn pid(&self) -> u32 {
         self.process.pid()
     }
+
+    /// Of what it is made, if it has said so.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
 }
 
 fn url_of(line: &str) -> Option<String> {
     let (_, address) = line.split_once("listening on http://")?;
     Some(format!("http://{}", address.trim()))
+}
+
+/// `version node 20.19.2, socket.io 4.8.4`
+pub(super) fn version_of(line: &str) -> Option<String> {
+    Some(line.strip_prefix("version ")?.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -103,5 +72,13 @@ mod tests {
     fn the_line_that_says_where_it_listens_may_say_more_before() {
         assert_eq!(url_of("INFO listening on http://127.0.0.1:81\n").as_deref(), Some("http://127.0.0.1:81"));
         assert_eq!(url_of("backends connect to /run/x"), None);
+    }
+
+    #[test]
+    fn a_server_says_its_version_before_it_says_where_it_listens() {
+        let script =
+            "echo starting; echo version a 1.2, b 3; echo listening on http://127.0.0.1:81; exec sleep 60";
+        let server = Server::start(&["sh".into(), "-c".into()], &[script.into()]).unwrap();
+        assert_eq!((server.version(), server.url()), (Some("a 1.2, b 3"), "http://127.0.0.1:81"));
     }
 }

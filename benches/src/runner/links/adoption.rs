@@ -1,7 +1,7 @@
 //! A backend is killed, and another started: how long until its sockets are the other's, and whether their clients noticed.
 
-use super::lineup::Stage;
-use crate::runner::process::Process;
+use crate::runner::load::Load;
+use crate::runner::stage::{Cores, Stage};
 use crate::runner::{BenchError, Common};
 use serde_json::{Value, json};
 use std::thread;
@@ -20,22 +20,19 @@ const END_PATIENCE: Duration = Duration::from_secs(20);
 pub(super) fn measure(
     common: &Common,
     stage: &mut Stage<'_>,
-    client_core: u32,
+    cores: Cores,
     clients: u32,
     words: &[&str],
     what: &str,
 ) -> Result<Value, BenchError> {
     let words = [words, &["--warmup", "0ms", "--duration", CLIENTS_STAY]].concat();
-    let mut load = Process::start("the load generator", &mut common.load(client_core, &words))?;
+    let load = Load::start(common, cores.client, &words, what)?;
     stage.wait_for_all(ALL_PATIENCE)?;
     thread::sleep(SETTLE);
-    if let Some(backend) = &mut stage.backend {
-        backend.kill();
-    }
+    stage.kill_backend();
     let served = stage.start_backend(clients)?;
     let (all, recovered) = stage.wait_for_all(ALL_PATIENCE)?;
-    let status = load.end(END_PATIENCE)?;
-    let mut report = common.report(status, what)?;
+    let mut report = load.end(END_PATIENCE)?;
     if recovered != clients {
         eprintln!("bench: {what}: only {recovered} of {clients} sockets say that they are recovered");
         report["ok"] = json!(false);

@@ -6,19 +6,18 @@
 //! itself: as a rule the process that is measured.
 
 mod adoption;
-mod lineup;
 mod rows;
 mod table;
 
-pub use lineup::Lineup;
 pub use rows::{Alone, LINES, Line, Number, ROWS, Row, Target, Unit, Work};
 
-use super::{BenchError, Common};
+use super::load::{self, Load};
+use super::results::Results;
+use super::stage::Stage;
+use super::{BenchError, Common, Lineup};
 use clap::Parser;
-use lineup::{Cores, Stage};
 use serde_json::Value;
 use std::fs;
-use std::process::Stdio;
 use table::{Run, Table};
 
 /// How long a load is applied, for numbers that count; and for `--quick`.
@@ -43,10 +42,8 @@ pub struct LinkOptions {
 pub fn issue3(options: &LinkOptions) -> Result<(), BenchError> {
     let common = &options.common;
     fs::create_dir_all(&common.out_dir)?;
-    let built: Vec<Lineup> = [Lineup::Stock, Lineup::Node, Lineup::Rust, Lineup::Embedded]
-        .into_iter()
-        .filter(|lineup| is_built(*lineup, common))
-        .collect();
+    let wanted = [Lineup::Node, Lineup::TidegateNode, Lineup::TidegateRust, Lineup::Tidegate];
+    let built = Lineup::built(&wanted, common);
     let table = Table { lineups: &built };
     let mut runs = Vec::new();
     print!("{}", table.head());
@@ -59,42 +56,31 @@ pub fn issue3(options: &LinkOptions) -> Result<(), BenchError> {
         }
         print!("{}", table.lines(row.name, &runs));
     }
-    common.save("issue3", &runs.iter().map(Run::to_json).collect::<Vec<_>>())
-}
-
-fn is_built(lineup: Lineup, common: &Common) -> bool {
-    let built = lineup.is_built(common);
-    if !built {
-        eprintln!("bench: {} is not built, and left out", lineup.name());
+    if runs.is_empty() {
+        return Err(BenchError::Nothing("no row has such a name"));
     }
-    built
+    let mut results = Results::new(common);
+    results.runs = runs.iter().map(Run::result).collect();
+    results.save(&common.out_dir.join("issue3.json"))
 }
 
 /// One run, with processes of its own.
 fn measure(row: &Row, lineup: Lineup, options: &LinkOptions) -> Result<Value, BenchError> {
     let common = &options.common;
-    let cores = Cores::share(lineup, row.alone, options.first_core, options.second_core);
+    let cores = row.alone.cores(lineup, options.first_core, options.second_core);
     let mut stage = Stage::open(common, lineup, cores, row.clients)?;
-    if let Some(load) = row.warm_up {
-        let words = [load, &["--url", stage.server.url()]].concat();
-        let status = common.load(cores.client, &words).stdout(Stdio::null()).status()?;
-        common.report(status, &format!("warming up {} with {}", row.name, lineup.name()))?;
+    let what = format!("{} with {}", row.name, lineup.name());
+    let arguments = stage.arguments();
+    let watched: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let Some(warm_up) = row.warm_up {
+        let words = [warm_up, &watched].concat();
+        Load::start(common, cores.client, &words, &format!("warming up {what}"))?.end(load::PATIENCE)?;
     }
     let clients = row.clients.to_string();
-    let server = stage.server.pid().to_string();
-    let mut words = row.load.to_vec();
-    words.extend(["--connections", &clients, "--url"]);
-    let url = stage.server.url().to_owned();
-    words.extend([url.as_str(), "--server-pid", &server]);
+    let words = [row.load, &["--connections", &clients], &watched].concat();
     if row.work == Work::Adoption {
-        let what = format!("{} with {}", row.name, lineup.name());
-        return adoption::measure(common, &mut stage, cores.client, row.clients, &words, &what);
+        return adoption::measure(common, &mut stage, cores, row.clients, &words, &what);
     }
-    let backend = stage.backend.as_ref().map(|backend| backend.pid().to_string());
-    if let Some(backend) = &backend {
-        words.extend(["--backend-pid", backend]);
-    }
-    words.extend(if common.quick { QUICK } else { FULL });
-    let status = common.load(cores.client, &words).stdout(Stdio::null()).status()?;
-    common.report(status, &format!("{} with {}", row.name, lineup.name()))
+    let words = [&words[..], if common.quick { QUICK } else { FULL }].concat();
+    Load::start(common, cores.client, &words, &what)?.end(load::PATIENCE)
 }

@@ -1,6 +1,7 @@
 //! What issue 3 asks for: the loads, and the numbers that are taken from each.
 
-use super::lineup::Lineup;
+use crate::runner::Lineup;
+use crate::runner::stage::Cores;
 
 /// Who has one of the two CPUs for itself, if there is a gateway; the others share the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,20 @@ pub enum Alone {
     Gateway,
     /// The load generator.
     Client,
+}
+
+impl Alone {
+    /// The gateway is on the first, whoever else is there. So is the stock server, with the load generator, where it is cheapest:
+    /// it sends answers one by one, and on another CPU would wake a sleeping client with each.
+    pub(super) fn cores(self, lineup: Lineup, first: u32, second: u32) -> Cores {
+        let (backend, client) = match (lineup, self) {
+            (Lineup::Node, _) => (first, first),
+            (_, Self::Application) => (second, first),
+            (_, Self::Gateway) => (second, second),
+            (_, Self::Client) => (first, second),
+        };
+        Cores { front: first, backend, client }
+    }
 }
 
 /// What one piece of work is, by which CPU time is divided.
@@ -107,8 +122,8 @@ pub struct Line {
 const BROADCASTS: &[&str] =
     &["broadcast", "--connections", "10", "--in-flight", "16", "--warmup", "0ms", "--duration", "1s"];
 
-const BOTH_NODES: &[Lineup] = &[Lineup::Stock, Lineup::Node];
-const BEHIND_GATEWAY: &[Lineup] = &[Lineup::Embedded, Lineup::Rust, Lineup::Node];
+const BOTH_NODES: &[Lineup] = &[Lineup::Node, Lineup::TidegateNode];
+const BEHIND_GATEWAY: &[Lineup] = &[Lineup::Tidegate, Lineup::TidegateRust, Lineup::TidegateNode];
 
 /// The loads.
 pub const ROWS: &[Row] = &[
@@ -183,7 +198,7 @@ pub const ROWS: &[Row] = &[
         warm_up: None,
         clients: 10_000,
         work: Work::Adoption,
-        lineups: &[Lineup::Node, Lineup::Rust],
+        lineups: &[Lineup::TidegateNode, Lineup::TidegateRust],
         alone: Alone::Application,
     },
 ];
@@ -199,7 +214,7 @@ pub const LINES: &[Line] = &[
         row: "echo-1000",
         number: Number::Application,
         unit: Unit::Micros,
-        target: Target::Ratio(Lineup::Node, Lineup::Stock, 1.0 / 3.0),
+        target: Target::Ratio(Lineup::TidegateNode, Lineup::Node, 1.0 / 3.0),
     },
     shown("… of the gateway", "echo-1000", Number::Gateway, Unit::Micros),
     shown("… of both", "echo-1000", Number::Both, Unit::Micros),
@@ -222,14 +237,14 @@ pub const LINES: &[Line] = &[
         row: "broadcast-10000",
         number: Number::Application,
         unit: Unit::Micros,
-        target: Target::Ratio(Lineup::Node, Lineup::Stock, 1.0 / 200.0),
+        target: Target::Ratio(Lineup::TidegateNode, Lineup::Node, 1.0 / 200.0),
     },
     Line {
         label: "… does it depend on the number of clients",
         row: "broadcast-10000",
         number: Number::Application,
         unit: Unit::Micros,
-        target: Target::Growth(Lineup::Node, "broadcast-100", 1.5),
+        target: Target::Growth(Lineup::TidegateNode, "broadcast-100", 1.5),
     },
     shown("… of the gateway", "broadcast-10000", Number::Gateway, Unit::Millis),
     Line {
@@ -237,7 +252,7 @@ pub const LINES: &[Line] = &[
         row: "gateway-1000",
         number: Number::Gateway,
         unit: Unit::Micros,
-        target: Target::Added(Lineup::Rust, Lineup::Embedded, 2_000.0),
+        target: Target::Added(Lineup::TidegateRust, Lineup::Tidegate, 2_000.0),
     },
     shown("… of the application", "gateway-1000", Number::Application, Unit::Micros),
     shown("… thousand events per second", "gateway-1000", Number::Rate, Unit::Thousands),
@@ -246,14 +261,14 @@ pub const LINES: &[Line] = &[
         row: "latency-apart",
         number: Number::Latency,
         unit: Unit::Micros,
-        target: Target::Added(Lineup::Rust, Lineup::Embedded, 60_000.0),
+        target: Target::Added(Lineup::TidegateRust, Lineup::Tidegate, 60_000.0),
     },
     Line {
         label: "… on one CPU",
         row: "latency-together",
         number: Number::Latency,
         unit: Unit::Micros,
-        target: Target::Added(Lineup::Rust, Lineup::Embedded, 60_000.0),
+        target: Target::Added(Lineup::TidegateRust, Lineup::Tidegate, 60_000.0),
     },
     Line {
         label: "adoption of 10 000 sockets after kill -9, from WELCOME",

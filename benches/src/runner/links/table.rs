@@ -1,8 +1,7 @@
 //! Medians and verdicts, as lines of a Markdown table.
 
-use super::lineup::Lineup;
 use super::rows::{LINES, Line, Number, Target, Work};
-use crate::runner::table::median;
+use crate::runner::{Lineup, median, results};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -18,17 +17,17 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn to_json(&self) -> Value {
-        json!({ "row": self.row, "server": self.lineup.name(), "repetition": self.repetition, "report": self.report })
+    pub(super) fn result(&self) -> results::Run {
+        results::Run::new(self.row, self.lineup, self.repetition, self.report.clone())
     }
 
     fn number(&self, number: Number) -> Option<f64> {
         let at = |pointer: &str| self.report.pointer(pointer).and_then(Value::as_f64);
-        // The stock server is an application, not a gateway.
         let (application, gateway) = match self.lineup {
-            Lineup::Stock => (Some("/server"), None),
-            Lineup::Embedded => (None, Some("/server")),
-            Lineup::Node | Lineup::Rust => (Some("/backend"), Some("/server")),
+            Lineup::Tidegate => (None, Some("/server")),
+            lineup if lineup.has_backend() => (Some("/backend"), Some("/server")),
+            // The stock server is an application, not a gateway.
+            _ => (Some("/server"), None),
         };
         let messages = match self.work {
             Work::Message => 1.0,
@@ -130,7 +129,7 @@ fn verdict(line: &Line, runs: &[Run]) -> String {
         Target::AtMost(most) => {
             let worst =
                 |worst: Option<f64>, lineup| worst.into_iter().chain(of(line.row, lineup)).reduce(f64::max);
-            let all = [Lineup::Stock, Lineup::Node, Lineup::Rust, Lineup::Embedded];
+            let all = [Lineup::Node, Lineup::TidegateNode, Lineup::TidegateRust, Lineup::Tidegate];
             judge(all.into_iter().fold(None, worst), most, &|value| line.unit.show_whole(value))
         }
     }
@@ -152,19 +151,19 @@ mod tests {
     fn the_application_is_the_stock_server_or_what_is_behind_the_gateway() {
         let report = json!({ "server": { "cpu_ns_per_message": 9000.0 }, "backend": { "cpu_ns_per_message": 2000.0 } });
         let number = |lineup, number| run("", Work::Message, lineup, report.clone()).number(number);
-        assert_eq!(number(Lineup::Stock, Number::Application), Some(9000.0));
-        assert_eq!(number(Lineup::Stock, Number::Gateway), None);
-        assert_eq!(number(Lineup::Stock, Number::Both), Some(9000.0));
-        assert_eq!(number(Lineup::Node, Number::Application), Some(2000.0));
-        assert_eq!(number(Lineup::Node, Number::Gateway), Some(9000.0));
-        assert_eq!(number(Lineup::Node, Number::Both), Some(11000.0));
-        assert_eq!(number(Lineup::Embedded, Number::Application), None);
+        assert_eq!(number(Lineup::Node, Number::Application), Some(9000.0));
+        assert_eq!(number(Lineup::Node, Number::Gateway), None);
+        assert_eq!(number(Lineup::Node, Number::Both), Some(9000.0));
+        assert_eq!(number(Lineup::TidegateNode, Number::Application), Some(2000.0));
+        assert_eq!(number(Lineup::TidegateNode, Number::Gateway), Some(9000.0));
+        assert_eq!(number(Lineup::TidegateNode, Number::Both), Some(11000.0));
+        assert_eq!(number(Lineup::Tidegate, Number::Application), None);
     }
 
     #[test]
     fn a_broadcast_costs_what_its_deliveries_cost_together() {
         let report = json!({ "joined": 100, "server": { "cpu_ns_per_message": 7.0 } });
-        let run = run("", Work::Broadcast, Lineup::Stock, report);
+        let run = run("", Work::Broadcast, Lineup::Node, report);
         assert_eq!(run.number(Number::Application), Some(700.0));
     }
 
@@ -172,24 +171,27 @@ mod tests {
     fn targets_are_ratios_differences_growths_and_bounds() {
         let cpu = |row, lineup, application: f64, gateway: f64| {
             let (server, backend) =
-                if lineup == Lineup::Stock { (application, 0.0) } else { (gateway, application) };
+                if lineup == Lineup::Node { (application, 0.0) } else { (gateway, application) };
             let report = json!({ "joined": 1, "server": { "cpu_ns_per_message": server }, "backend": { "cpu_ns_per_message": backend } });
             let work = if row == "adoption-10000" { Work::Adoption } else { Work::Message };
             run(row, work, lineup, report)
         };
         let runs = [
-            cpu("echo-1000", Lineup::Stock, 18_000.0, 0.0),
-            cpu("echo-1000", Lineup::Node, 3_000.0, 4_000.0),
-            cpu("gateway-1000", Lineup::Embedded, 0.0, 4_000.0),
-            cpu("gateway-1000", Lineup::Rust, 1_000.0, 6_500.0),
-            cpu("broadcast-100", Lineup::Node, 100.0, 0.0),
-            cpu("broadcast-10000", Lineup::Node, 120.0, 0.0),
+            cpu("echo-1000", Lineup::Node, 18_000.0, 0.0),
+            cpu("echo-1000", Lineup::TidegateNode, 3_000.0, 4_000.0),
+            cpu("gateway-1000", Lineup::Tidegate, 0.0, 4_000.0),
+            cpu("gateway-1000", Lineup::TidegateRust, 1_000.0, 6_500.0),
+            cpu("broadcast-100", Lineup::TidegateNode, 100.0, 0.0),
+            cpu("broadcast-10000", Lineup::TidegateNode, 120.0, 0.0),
         ];
         assert_eq!(verdict(line("CPU of the application per event"), &runs), "1/6.0 ≤ 1/3.0: met");
         assert_eq!(verdict(line("CPU of the gateway per event"), &runs), "+2.50 µs ≤ +2.00 µs: MISSED");
         assert_eq!(verdict(line("does it depend"), &runs), "1.20× ≤ 1.50×: met");
         assert_eq!(verdict(line("from WELCOME"), &runs), "≤ 2000.0 ms");
-        assert_eq!(cell(line("CPU of the application per event"), Lineup::Node, &runs), "3.00 [3.00–3.00]");
-        assert_eq!(cell(line("CPU of the application per event"), Lineup::Rust, &runs), "–");
+        assert_eq!(
+            cell(line("CPU of the application per event"), Lineup::TidegateNode, &runs),
+            "3.00 [3.00–3.00]"
+        );
+        assert_eq!(cell(line("CPU of the application per event"), Lineup::TidegateRust, &runs), "–");
     }
 }
