@@ -36,7 +36,7 @@ impl Node {
     fn start() -> Self {
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let folder = TempDir::new().unwrap();
-        for file in ["node.mjs", "handlers.mjs"] {
+        for file in ["node.mjs", "common.mjs", "handlers.mjs"] {
             fs::copy(top.join("benches/peers").join(file), folder.path().join(file)).unwrap();
         }
         let packages = top.join("gateway/tests/clients/node_modules");

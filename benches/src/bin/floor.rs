@@ -1,4 +1,5 @@
-//! `floor`: the floor as a process. Prints `listening on http://ADDRESS` when it is ready; ends by a signal.
+//! `floor`: the floor as a process. Prints `version floor X`, and `listening on http://ADDRESS` when it is ready; ends by a
+//! signal.
 
 use clap::{Parser, ValueEnum};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -31,6 +32,7 @@ fn main() -> io::Result<()> {
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit)?;
     let listener = TcpListener::bind(options.listen)?;
+    println!("version floor {}", env!("CARGO_PKG_VERSION"));
     println!("listening on http://{}", listener.local_addr()?);
     let mode = match options.mode {
         ModeOption::Raw => Mode::Raw,

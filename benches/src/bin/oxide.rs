@@ -10,10 +10,22 @@ use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Data, SocketRef};
 use std::io;
 use std::net::SocketAddr;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// What is measured. The versions are those of Cargo.lock; the build script reads them.
+const VERSIONS: &str = concat!(
+    "version socketioxide ",
+    env!("VERSION_SOCKETIOXIDE"),
+    ", axum ",
+    env!("VERSION_AXUM"),
+    ", tokio ",
+    env!("VERSION_TOKIO"),
+    ", mimalloc ",
+    env!("VERSION_MIMALLOC")
+);
 
 /// As Tidegate's default.
 const MAX_PAYLOAD: u64 = 1_000_000;
@@ -37,7 +49,8 @@ fn main() -> io::Result<()> {
 async fn serve(address: SocketAddr) -> io::Result<()> {
     let (layer, io) = SocketIo::builder().max_payload(MAX_PAYLOAD).build_layer();
     io.ns("/", on_connect);
-    let listener = TcpListener::bind(address).await?;
+    let listener = listen(address)?;
+    println!("{VERSIONS}");
     println!("listening on http://{}", listener.local_addr()?);
     let listener = listener.tap_io(|stream: &mut TcpStream| {
         let _gone_already = stream.set_nodelay(true);
@@ -45,12 +58,29 @@ async fn serve(address: SocketAddr) -> io::Result<()> {
     axum::serve(listener, Router::new().layer(layer)).await
 }
 
+/// With as much room for clients that have not been accepted as the other peers have; `bind` gives them 1024 places.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4096)
+}
+
 /// The arguments are typed as the load generator sends them, which is the fast way here.
 async fn on_connect(socket: SocketRef) {
     socket.on("echo", async |Data::<String>(text), ack: AckSender| {
         let _gone_already = ack.send(&text);
     });
-    socket.on("broadcast", async |io: SocketIo, Data::<(u64, u64, String)>(arguments)| {
+    socket.on("broadcast", async |io: SocketIo, Data::<(u64, u64, u64, String)>(arguments)| {
         let _nobody_there = io.emit("news", &arguments).await;
+    });
+    socket.on("join", async |socket: SocketRef, Data::<String>(room), ack: AckSender| {
+        socket.join(room);
+        let _gone_already = ack.send(&());
+    });
+    socket.on("leave", async |socket: SocketRef, Data::<String>(room)| socket.leave(room));
+    socket.on("room", async |io: SocketIo, Data::<(String, u64, u64, u64, String)>(arguments)| {
+        let (room, stream, number, due, padding) = arguments;
+        let _nobody_there = io.to(room).emit("msg", &(stream, number, due, padding)).await;
     });
 }

@@ -8,8 +8,8 @@
 //! | `join` room / `leave` room | joins / leaves |
 //! | `room` room, any args | emits `msg` with the args to the room |
 //!
-//! `bench --socket PATH` prints `serving` when the gateway has welcomed it, and with `--expect N` also
-//! `all N sockets, R recovered` when there have been so many. SIGTERM drains it.
+//! `bench --socket PATH` prints `version tidegate-backend X`, `serving` when the gateway has welcomed it, and with `--expect N`
+//! also `all N sockets, R recovered` when there have been so many. SIGTERM drains it.
 
 mod support;
 
@@ -31,6 +31,7 @@ struct Flags {
 
 fn main() -> Result<(), Error> {
     let flags = Flags::parse();
+    println!("version tidegate-backend {}", env!("CARGO_PKG_VERSION"));
     // One thread: there is nothing here that would wait, and waking another costs more than all handlers do.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let backend = Backend::builder(flags.socket).namespace("/", |ns| {
