@@ -25,12 +25,17 @@ const COMPLETIONS: u32 = 4096;
 const BATCH: usize = 512;
 /// What the kernel runs per enter (`IO_LOCAL_TW_DEFAULT_MAX`).
 const COMPLETIONS_PER_ENTER: usize = 20;
+/// After so many enters that brought nothing, nothing is pending, whatever the kernel says. Each runs twenty pending polls, and
+/// those of them whose stream was read in the meantime bring nothing: so many in a row are not to be expected.
+const FRUITLESS_MAX: u32 = 1000;
 
 pub(crate) struct Ring {
     ring: IoUring,
     wake: OwnedFd,
     /// Completions that had to make room for submissions, in order.
     early: Vec<Event>,
+    /// How often in a row an enter brought nothing although the kernel had said that something is pending.
+    fruitless: u32,
 }
 
 /// Makes a ring, and nothing else. Fails where the kernel is older than 6.1 or refuses io_uring (seccomp, sysctl,
@@ -50,7 +55,7 @@ impl Ring {
         let ring = super::executor::patiently(build)?;
         let wake = wake.try_clone_to_owned()?;
         ring.submitter().register_eventfd(wake.as_raw_fd())?;
-        Ok(Self { ring, wake, early: Vec::new() })
+        Ok(Self { ring, wake, early: Vec::new(), fruitless: 0 })
     }
 
     pub(crate) fn wait_fd(&self) -> io::Result<OwnedFd> {
@@ -74,6 +79,7 @@ impl Ring {
     /// Takes what there is, up to about [`BATCH`]: the more events one pass sees, the more of what they cause
     /// leaves in the same write.
     pub(crate) fn collect(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        let before = events.len();
         // One enter runs about twenty deferred completions, and the kernel says when there are more.
         for _ in 0..BATCH / COMPLETIONS_PER_ENTER {
             if self.needs_kernel() {
@@ -85,6 +91,8 @@ impl Ring {
                 break;
             }
         }
+        let is_fruitless = events.len() == before && self.ring.submission().taskrun();
+        self.fruitless = if is_fruitless { self.fruitless.saturating_add(1) } else { 0 };
         Ok(())
     }
 
@@ -97,8 +105,18 @@ impl Ring {
         let _ = rustix::io::read(&self.wake, &mut [0u8; 8]);
     }
 
+    /// The kernel queues a completion first, and then says that there is one (`io_req_local_work_add`). If we take it in
+    /// between, from another core, it says so when nothing is there, until the next comes: on a core that believed it,
+    /// nobody else would get a turn until then. So it is believed for a while. Then one more enter decides: what is queued later
+    /// writes the eventfd.
     pub(crate) fn is_idle(&mut self) -> bool {
-        !self.needs_kernel() && self.early.is_empty() && self.ring.completion().is_empty()
+        if self.needs_kernel() && (self.fruitless < FRUITLESS_MAX || self.enter().is_err()) {
+            return false;
+        }
+        let submissions = self.ring.submission();
+        let is_clear = submissions.is_empty() && !submissions.cq_overflow();
+        drop(submissions);
+        is_clear && self.early.is_empty() && self.ring.completion().is_empty()
     }
 
     /// Whether there is something to submit, or something that only an enter makes visible.
