@@ -109,7 +109,7 @@ fn write_header(header: &mut [u8; HEADER_BYTES_MAX], payload_bytes: usize, binar
 }
 
 /// A Socket.IO packet as it leaves: the text packet and the binary messages that follow it without a gap.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Parcel {
     /// The Socket.IO packet itself.
     pub head: Packet,
@@ -121,6 +121,14 @@ impl Parcel {
     /// All packets, in wire order.
     pub fn packets(&self) -> impl Iterator<Item = &Packet> {
         std::iter::once(&self.head).chain(&self.attachments)
+    }
+}
+
+impl Clone for Parcel {
+    /// As derived, but a broadcast without attachments does not pay for copying none of them to everybody.
+    fn clone(&self) -> Self {
+        let attachments = if self.attachments.is_empty() { Box::default() } else { self.attachments.clone() };
+        Self { head: self.head.clone(), attachments }
     }
 }
 

@@ -58,6 +58,9 @@ impl WriteQueue {
     /// Forgets the first `count` bytes: the kernel has them. `count` is at most [`Self::bytes`].
     pub fn advance(&mut self, mut count: usize) {
         assert!(count <= self.bytes, "cannot have written {count} of {} bytes", self.bytes);
+        if count == self.bytes {
+            return self.clear();
+        }
         self.bytes -= count;
         while count > 0 {
             let step = count.min(self.first.len());
@@ -67,14 +70,16 @@ impl WriteQueue {
                 self.first = self.rest.pop_front().unwrap_or_default();
             }
         }
-        if self.bytes == 0 {
-            self.clear();
-        }
     }
 
     /// Drops everything, memory included.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.first = Bytes::new();
+        self.bytes = 0;
+        // Mostly there never was a second segment, and looking is cheaper than dropping.
+        if self.rest.capacity() > 0 {
+            self.rest = VecDeque::new();
+        }
     }
 }
 

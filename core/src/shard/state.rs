@@ -299,11 +299,8 @@ impl Core {
 
     /// Has the driver write what is queued.
     pub(super) fn touch(&mut self, key: Key) {
-        if let Some(conn) = self.conns.get_mut(key)
-            && !conn.is_touched
-        {
-            conn.is_touched = true;
-            self.touched.push_back(key.index);
+        if let Some(conn) = self.conns.get_mut(key) {
+            mark_touched(&mut self.touched, key, conn);
         }
     }
 
@@ -367,10 +364,10 @@ impl Core {
         }
         conn.queued_in = tick;
         queue_frame(conn, parcel.head);
-        for attachment in parcel.attachments {
-            queue_frame(conn, attachment);
+        if !parcel.attachments.is_empty() {
+            parcel.attachments.into_iter().for_each(|attachment| queue_frame(conn, attachment));
         }
-        self.touch(key);
+        mark_touched(&mut self.touched, key, conn);
         true
     }
 
@@ -458,6 +455,14 @@ impl Core {
             let outcome = Box::new(Outcome::Acknowledged(outcome));
             self.tell(asker.shard, Content::Outcome { ticket: asker.ticket, outcome });
         }
+    }
+}
+
+/// Puts a connection on the list of those to be written, once.
+fn mark_touched(touched: &mut VecDeque<u32>, key: Key, conn: &mut Conn) {
+    if !conn.is_touched {
+        conn.is_touched = true;
+        touched.push_back(key.index);
     }
 }
 
