@@ -19,6 +19,11 @@ pub struct Packet {
 }
 
 impl Packet {
+    /// The engine's ping. It is the same for everybody, and nothing is allocated for it.
+    pub fn ping() -> Self {
+        Self { frame: Bytes::from_static(b"\x81\x012"), header_bytes: 2, binary: false, compress: true }
+    }
+
     /// A text packet; `payload` starts with the Engine.IO type digit.
     pub fn text(payload: &str) -> Self {
         Self::encode(payload.as_bytes(), false)
@@ -156,6 +161,11 @@ mod tests {
             assert_eq!(&packet.websocket_frame()[..header.len()], header, "{bytes} bytes");
             assert_eq!(packet.payload(), text.as_bytes());
         }
+    }
+
+    #[test]
+    fn the_ping_is_what_its_text_would_be() {
+        assert_eq!(Packet::ping(), Packet::text("2"));
     }
 
     #[test]

@@ -32,8 +32,10 @@ impl Add<Duration> for Instant {
 
     /// Rounds up to a whole millisecond, so that a deadline is never early.
     fn add(self, duration: Duration) -> Self {
-        let millis = duration.as_nanos().div_ceil(1_000_000);
-        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
+        // Not from all nanoseconds at once: they have 128 bits, and deadlines are set for every packet.
+        let below_second = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+        let millis = duration.as_secs().saturating_mul(1000).saturating_add(below_second);
+        Self(self.0.saturating_add(millis))
     }
 }
 

@@ -47,17 +47,18 @@ impl<'a> Packet<'a> {
     /// A binary frame is a [`Packet::Binary`] as it is; nothing about it can be wrong.
     #[inline]
     pub fn decode(text: &'a str) -> Result<Self, PacketError> {
-        let kind = text.chars().next().ok_or(PacketError::Empty)?;
-        let data = &text[kind.len_utf8()..];
+        let kind = text.bytes().next().ok_or(PacketError::Empty)?;
+        // Behind the first byte only if that is a character, as all types are.
+        let data = text.get(1..).unwrap_or_default();
         Ok(match kind {
-            '0' => Self::Open(data),
-            '1' => Self::Close,
-            '2' => Self::Ping(data),
-            '3' => Self::Pong(data),
-            '4' => Self::Message(data),
-            '5' => Self::Upgrade,
-            '6' => Self::Noop,
-            'b' => Self::Binary(Cow::Owned(decode_base64(data)?)),
+            b'0' => Self::Open(data),
+            b'1' => Self::Close,
+            b'2' => Self::Ping(data),
+            b'3' => Self::Pong(data),
+            b'4' => Self::Message(data),
+            b'5' => Self::Upgrade,
+            b'6' => Self::Noop,
+            b'b' => Self::Binary(Cow::Owned(decode_base64(data)?)),
             _ => return Err(PacketError::Type),
         })
     }

@@ -384,10 +384,6 @@ impl Core {
     }
 }
 
-pub(super) fn ping() -> Packet {
-    Packet::text("2")
-}
-
 fn close() -> Packet {
     Packet::text("1")
 }

@@ -1,12 +1,12 @@
 //! What happens when time has passed.
 
 use super::Shard;
-use super::sessions::ping;
 use super::state::{Call, Core, Due};
 use crate::arena::Key;
 use crate::close::CloseReason;
 use crate::engine_io;
 use crate::front::{Role, Then};
+use crate::payload::Packet;
 use crate::session::state::State;
 use ::http::StatusCode;
 
@@ -101,7 +101,7 @@ impl Core {
         let Some(session) = self.sessions.get_mut(key) else { return };
         match session.heartbeat.handle_timeout(self.now, &self.settings.intervals, session.holds > 0) {
             engine_io::Due::Nothing => {}
-            engine_io::Due::Ping => self.send_packet(key, ping()),
+            engine_io::Due::Ping => self.send_packet(key, Packet::ping()),
             engine_io::Due::Close => self.close_session(key, CloseReason::PingTimeout),
         }
     }
