@@ -316,7 +316,9 @@ impl WholeMessage {
 
 #[inline]
 fn text_event(payload: &[u8]) -> Result<Event<'_>, Error> {
-    str::from_utf8(payload).map(|text| Event::Text(Cow::Borrowed(text))).map_err(|_| Error::Utf8)
+    // As `str::from_utf8` says, but text that is not ASCII goes by at a multiple of its speed.
+    let text = simdutf8::basic::from_utf8(payload).map_err(|_| Error::Utf8)?;
+    Ok(Event::Text(Cow::Borrowed(text)))
 }
 
 fn control_event(kind: Control, payload: Cow<'_, [u8]>) -> Result<Event<'_>, Error> {

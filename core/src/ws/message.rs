@@ -112,7 +112,7 @@ fn push_text(text: &mut String, carry: &mut Carry, mut bytes: &[u8]) -> Result<(
             Err(_) => return Err(Error::Utf8),
         }
     }
-    match str::from_utf8(bytes) {
+    match simdutf8::compat::from_utf8(bytes) {
         Ok(piece) => text.push_str(piece),
         Err(error) if error.error_len().is_none() => {
             let (whole, cut) = bytes.split_at(error.valid_up_to());
