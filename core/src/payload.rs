@@ -53,14 +53,11 @@ impl Packet {
 
     /// Writes the header right in front of the payload, which starts at `HEADER_BYTES_MAX`.
     fn finish(mut frame: Vec<u8>, binary: bool) -> Self {
-        let payload_bytes = frame.len() - HEADER_BYTES_MAX;
-        let mut header = [0; HEADER_BYTES_MAX];
-        let header_bytes = write_header(&mut header, payload_bytes, binary);
-        let start = HEADER_BYTES_MAX - header_bytes;
-        frame[start..HEADER_BYTES_MAX].copy_from_slice(&header[..header_bytes]);
+        let (room, payload) = frame.split_first_chunk_mut().expect("the room for the header was there first");
+        let header_bytes = write_header(room, payload.len(), binary);
         let mut frame = Bytes::from(frame);
-        frame.advance(start);
-        Self { frame, header_bytes: header_bytes.try_into().unwrap_or(u8::MAX), binary, compress: true }
+        frame.advance(HEADER_BYTES_MAX - usize::from(header_bytes));
+        Self { frame, header_bytes, binary, compress: true }
     }
 
     /// The same packet with the `compress` flag of the Socket.IO API set as given (default true).
@@ -96,19 +93,19 @@ impl Packet {
     }
 }
 
-/// FIN, opcode text or binary, shortest length form. Returns the header's length.
-fn write_header(header: &mut [u8; HEADER_BYTES_MAX], payload_bytes: usize, binary: bool) -> usize {
-    header[0] = if binary { 0x82 } else { 0x81 };
-    if payload_bytes < 126 {
-        header[1] = u8::try_from(payload_bytes).unwrap_or(u8::MAX);
+/// FIN, opcode text or binary, shortest length form, at the end of `room`. Returns the header's length.
+fn write_header(room: &mut [u8; HEADER_BYTES_MAX], payload_bytes: usize, binary: bool) -> u8 {
+    let first = if binary { 0x82 } else { 0x81 };
+    if let Ok(short @ 0..126) = u8::try_from(payload_bytes) {
+        [room[8], room[9]] = [first, short];
         2
-    } else if let Ok(short) = u16::try_from(payload_bytes) {
-        header[1] = 126;
-        header[2..4].copy_from_slice(&short.to_be_bytes());
+    } else if let Ok(medium) = u16::try_from(payload_bytes) {
+        [room[6], room[7]] = [first, 126];
+        room[8..].copy_from_slice(&medium.to_be_bytes());
         4
     } else {
-        header[1] = 127;
-        header[2..10].copy_from_slice(&(payload_bytes as u64).to_be_bytes());
+        [room[0], room[1]] = [first, 127];
+        room[2..].copy_from_slice(&(payload_bytes as u64).to_be_bytes());
         10
     }
 }

@@ -143,7 +143,7 @@ impl<'a> Head<'a> {
                 Packet::Event { namespace, ack, name, args: ArgsRef::trusted(args, &[]) }
             }
             Kind::Ack | Kind::BinaryAck => {
-                let args = if payload.is_empty() { "" } else { cut_array(payload)?.all };
+                let args = if payload.is_empty() { "" } else { cut_array(payload)?.all() };
                 Packet::Ack { namespace, id: ack, args: ArgsRef::trusted(args, &[]) }
             }
             Kind::ConnectError => Packet::ConnectError { namespace, data: optional_json(payload, b"{\"")? },
@@ -210,8 +210,8 @@ fn event_payload(payload: &str) -> Result<(Option<EventName<'_>>, &str), DecodeE
         return Ok((None, ""));
     }
     let cut = cut_array(payload)?;
-    let name = EventName::new(cut.first).ok_or(DecodeError::InvalidPayload)?;
-    Ok((Some(name), cut.rest))
+    let name = EventName::new(cut.first()).ok_or(DecodeError::InvalidPayload)?;
+    Ok((Some(name), cut.rest()))
 }
 
 fn cut_array(payload: &str) -> Result<json::Cut<'_>, DecodeError> {

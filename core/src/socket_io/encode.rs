@@ -78,23 +78,22 @@ fn with_attachments(
     element_bytes: usize,
     elements: impl FnOnce(&mut Vec<u8>),
 ) -> Parcel {
-    let count = kind.is_binary().then(|| Digits::new(args.attachments().len() as u64));
-    let ack = ack.map(Digits::new);
+    let count = kind.is_binary().then(|| args.attachments().len() as u64);
     let bytes = 2
-        + count.as_ref().map_or(0, |count| count.as_bytes().len() + 1)
+        + count.map_or(0, |count| decimal_bytes(count) + 1)
         + namespace_bytes(namespace)
-        + ack.as_ref().map_or(0, |ack| ack.as_bytes().len())
+        + ack.map_or(0, decimal_bytes)
         + 2
         + element_bytes;
     let head = Packet::build_text(bytes, |out| {
         out.extend_from_slice(&[MESSAGE, kind.digit()]);
-        if let Some(count) = &count {
-            out.extend_from_slice(count.as_bytes());
+        if let Some(count) = count {
+            write_decimal(out, count);
             out.push(b'-');
         }
         write_namespace(out, namespace);
-        if let Some(ack) = &ack {
-            out.extend_from_slice(ack.as_bytes());
+        if let Some(ack) = ack {
+            write_decimal(out, ack);
         }
         out.push(b'[');
         elements(out);
@@ -124,29 +123,21 @@ fn write_namespace(out: &mut Vec<u8>, namespace: &str) {
     }
 }
 
-/// A number in decimal, on the stack.
-struct Digits {
-    digits: [u8; 20],
-    start: usize,
+/// How long [`write_decimal`] gets.
+fn decimal_bytes(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-impl Digits {
-    fn new(mut number: u64) -> Self {
-        let mut digits = [b'0'; 20];
-        let mut start = digits.len() - 1;
-        loop {
-            digits[start] = b'0' + u8::try_from(number % 10).expect("a remainder of 10 is below 10");
-            number /= 10;
-            if number == 0 {
-                return Self { digits, start };
-            }
-            start -= 1;
+fn write_decimal(out: &mut Vec<u8>, mut number: u64) {
+    let start = out.len();
+    loop {
+        out.push(b'0' + u8::try_from(number % 10).expect("a remainder of 10 is below 10"));
+        number /= 10;
+        if number == 0 {
+            break;
         }
     }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.digits[self.start..]
-    }
+    out[start..].reverse();
 }
 
 #[cfg(test)]
@@ -156,7 +147,10 @@ mod tests {
     #[test]
     fn numbers_are_written_in_decimal() {
         for number in [0, 7, 10, 99, 100, 9_007_199_254_740_991, u64::MAX] {
-            assert_eq!(Digits::new(number).as_bytes(), number.to_string().as_bytes());
+            let mut out = b"x".to_vec();
+            write_decimal(&mut out, number);
+            assert_eq!(out, format!("x{number}").as_bytes());
+            assert_eq!(out.len(), 1 + decimal_bytes(number));
         }
     }
 }

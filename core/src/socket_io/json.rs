@@ -47,14 +47,27 @@ pub fn validate_list(text: &str) -> Result<(), JsonError> {
 }
 
 /// A JSON array cut where a packet needs it. Each part is without white space around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Cut<'a> {
+    text: &'a str,
+    list: List,
+}
+
+impl<'a> Cut<'a> {
     /// The first element, or `""` when there is none.
-    pub(super) first: &'a str,
+    pub(super) fn first(&self) -> &'a str {
+        &self.text[self.list.start..self.list.first_end]
+    }
+
     /// The elements after the first, with the commas between them.
-    pub(super) rest: &'a str,
+    pub(super) fn rest(&self) -> &'a str {
+        &self.text[self.list.rest_start..self.list.end]
+    }
+
     /// All elements, with the commas between them.
-    pub(super) all: &'a str,
+    pub(super) fn all(&self) -> &'a str {
+        &self.text[self.list.start..self.list.end]
+    }
 }
 
 /// Checks that `text` is one JSON array, and cuts it, in one pass. No white space before the bracket.
@@ -62,21 +75,17 @@ pub(super) fn cut_array(text: &str) -> Result<Cut<'_>, JsonError> {
     let mut cursor = Cursor::new(text);
     cursor.expect(b'[')?;
     cursor.skip_whitespace();
-    if cursor.eat(b']') {
-        cursor.end()?;
-        return Ok(Cut { first: "", rest: "", all: "" });
+    let mut list = List::default();
+    if cursor.peek() != b']' {
+        list = cursor.list()?;
     }
-    let list = cursor.list()?;
     cursor.expect(b']')?;
     cursor.end()?;
-    Ok(Cut {
-        first: &text[list.start..list.first_end],
-        rest: &text[list.rest_start..list.end],
-        all: &text[list.start..list.end],
-    })
+    Ok(Cut { text, list })
 }
 
 /// Offsets within values with commas between them.
+#[derive(Clone, Copy, Debug, Default)]
 struct List {
     start: usize,
     first_end: usize,
