@@ -478,8 +478,11 @@ fn queue_frame(conn: &mut Conn, packet: Packet) {
 /// A client that keeps up is not judged by what one tick queues, nor by the size of the message being written.
 /// A port is never judged: the application bounds what it sends there.
 pub(super) fn is_overfull(conn: &Conn, options: &Options) -> bool {
+    if !conn.is_blocked || conn.is_port() {
+        return false;
+    }
     let waiting = conn.out.waiting_bytes() + conn.out.segments() * SEGMENT_OVERHEAD_BYTES;
-    conn.is_blocked && !conn.is_port() && waiting > options.outbox_bytes_max as usize
+    waiting > options.outbox_bytes_max as usize
 }
 
 /// A binary message for a client that takes text only (protocol.md 1.9).
