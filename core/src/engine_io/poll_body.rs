@@ -18,7 +18,8 @@ pub struct PollBody<'a>(Cow<'a, str>);
 impl<'a> PollBody<'a> {
     /// Takes a whole body, which the caller has held to its limit. Copies only if it is not UTF-8.
     pub fn new(body: &'a [u8]) -> Self {
-        Self(String::from_utf8_lossy(body))
+        // What replaces looks at byte after byte; what only checks takes ASCII in words.
+        Self(str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed))
     }
 
     /// The packets in order, up to and including the first that cannot be read.
