@@ -27,6 +27,8 @@ fn read_head(pieces: &[&[u8]]) -> Option<String> {
             Ok(None) => {}
             Ok(Some((head, used))) => {
                 assert!(used <= input.len());
+                let mut fields = Vec::new();
+                head.fields.append_joined(&mut fields);
                 return Some(format!(
                     "{} {} {:?} {:?} {} {} {} {used} {:?}",
                     head.method,
@@ -36,7 +38,7 @@ fn read_head(pieces: &[&[u8]]) -> Option<String> {
                     head.keep_alive,
                     head.expect_continue,
                     head.is_upgrade,
-                    head.fields.to_joined(),
+                    String::from_utf8(fields),
                 ));
             }
             // Where a head is cut may decide which of two faults is seen first, not whether one is.

@@ -3,7 +3,6 @@
 //! Looking up a field walks the list: a request has about ten, and that is cheaper than building a map.
 //! The copies at the end are for handshakes, where the fields outlive the buffer.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::mem::MaybeUninit;
 
@@ -41,7 +40,7 @@ impl fmt::Debug for FieldStorage<'_> {
 pub struct Fields<'b, 's>(&'s [httparse::Header<'b>]);
 
 impl<'b, 's> Fields<'b, 's> {
-    pub(super) fn new(fields: &'s [httparse::Header<'b>]) -> Self {
+    pub(crate) fn new(fields: &'s [httparse::Header<'b>]) -> Self {
         Self(fields)
     }
 
@@ -84,30 +83,46 @@ impl<'b, 's> Fields<'b, 's> {
         map
     }
 
-    /// A copy in the form Node gives applications: names in lower case, each once; repeated values joined
-    /// with `, ` (`cookie` with `; `), or only the first kept where a list makes no sense; bytes above 0x7f
-    /// read as Latin-1.
-    pub fn to_joined(&self) -> Vec<(String, String)> {
-        let mut joined: Vec<(String, String)> = Vec::with_capacity(self.0.len());
-        for (name, value) in self.iter() {
-            match joined.iter_mut().find(|(seen, _)| seen.eq_ignore_ascii_case(name)) {
-                None => joined.push((name.to_ascii_lowercase(), latin1(value).into_owned())),
-                Some((seen, _)) if FIRST_ONLY.contains(&seen.as_str()) => {}
-                Some((seen, all)) => {
-                    all.push_str(if seen == "cookie" { "; " } else { ", " });
-                    all.push_str(&latin1(value));
+    /// Appends a copy in the form Node gives applications, for each field a line feed and `name: value`: names in
+    /// lower case, each once; repeated values joined with `, ` (`cookie` with `; `), or only the first kept where
+    /// a list makes no sense; bytes above 0x7f read as Latin-1. What is appended is UTF-8.
+    pub fn append_joined(&self, text: &mut Vec<u8>) {
+        for (at, field) in self.0.iter().enumerate() {
+            let has_same_name = |other: &&httparse::Header<'_>| other.name.eq_ignore_ascii_case(field.name);
+            if self.0[..at].iter().any(|earlier| has_same_name(&earlier)) {
+                continue;
+            }
+            text.push(b'\n');
+            let name = text.len();
+            text.extend_from_slice(field.name.as_bytes());
+            text[name..].make_ascii_lowercase();
+            text.extend_from_slice(b": ");
+            append_latin1(text, field.value);
+            for later in self.0[at + 1..].iter().filter(has_same_name) {
+                if FIRST_ONLY.iter().any(|only| only.eq_ignore_ascii_case(field.name)) {
+                    break;
                 }
+                let is_cookie = field.name.eq_ignore_ascii_case("cookie");
+                text.extend_from_slice(if is_cookie { b"; " } else { b", " });
+                append_latin1(text, later.value);
             }
         }
-        joined
+    }
+
+    /// Bytes of names and values; what [`Self::append_joined`] appends is little more, if nothing is repeated and
+    /// everything is ASCII.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|field| field.name.len() + field.value.len()).sum()
     }
 }
 
 /// Most values are ASCII, and one copy then: character by character they were a quarter of a handshake.
-fn latin1(value: &[u8]) -> Cow<'_, str> {
-    match str::from_utf8(value) {
-        Ok(text) if text.is_ascii() => Cow::Borrowed(text),
-        _ => Cow::Owned(value.iter().copied().map(char::from).collect()),
+fn append_latin1(text: &mut Vec<u8>, value: &[u8]) {
+    if value.is_ascii() {
+        text.extend_from_slice(value);
+    } else {
+        let characters: String = value.iter().copied().map(char::from).collect();
+        text.extend_from_slice(characters.as_bytes());
     }
 }
 
@@ -160,11 +175,10 @@ mod tests {
 
     #[test]
     fn a_handshake_sees_fields_joined_as_node_joins_them() {
-        let joined = Fields::new(&FIELDS).to_joined();
-        let expected =
-            [("host", "a"), ("cookie", "x=1; y=2"), ("x-multi", "one, café"), ("user-agent", "first")];
-        let seen: Vec<_> = joined.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(seen, expected);
+        let mut text = b"/".to_vec();
+        Fields::new(&FIELDS).append_joined(&mut text);
+        let expected = "/\nhost: a\ncookie: x=1; y=2\nx-multi: one, café\nuser-agent: first";
+        assert_eq!(str::from_utf8(&text), Ok(expected));
     }
 
     #[test]

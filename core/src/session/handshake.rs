@@ -1,6 +1,6 @@
 //! What is kept of a session's first HTTP request (protocol.md 5.8). One allocation, read when asked for.
 
-use crate::http::query;
+use crate::http::{Fields, query};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,14 +18,13 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Keeps a request. `fields` are as Node shows them: see `http::Fields::to_joined`.
-    pub fn new(address: SocketAddr, issued: u64, url: &str, fields: &[(String, String)]) -> Self {
-        let bytes = fields.iter().map(|(name, value)| name.len() + value.len() + 3).sum::<usize>();
-        let mut text = String::with_capacity(url.len() + bytes);
-        text.push_str(url);
-        for (name, value) in fields {
-            text.extend(["\n", name, ": ", value]);
-        }
+    /// Keeps a request, its fields as Node shows them: see [`Fields::append_joined`].
+    pub fn new(address: SocketAddr, issued: u64, url: &str, fields: &Fields<'_, '_>) -> Self {
+        let mut text = Vec::with_capacity(url.len() + fields.bytes() + fields.len() * "\n: ".len());
+        text.extend_from_slice(url.as_bytes());
+        fields.append_joined(&mut text);
+        // Once for all of it: field by field it costs more.
+        let text = String::from_utf8(text).expect("a text and what is appended as UTF-8");
         let url_bytes = u32::try_from(url.len()).expect("targets are limited to a few KiB");
         Self { address, issued, text: text.into_boxed_str(), url_bytes }
     }
@@ -119,11 +118,16 @@ mod tests {
     use super::*;
 
     fn handshake() -> Handshake {
-        let fields =
-            [("host", "example.test"), ("cookie", "a=1; b=2"), ("accept", "x: y"), ("x-name", "été")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let fields: [(&str, &[u8]); 4] = [
+            ("Host", b"example.test"),
+            ("Cookie", b"a=1; b=2"),
+            ("Accept", b"x: y"),
+            ("X-Name", b"\xe9t\xe9"),
+        ];
+        let fields = fields.map(|(name, value)| httparse::Header { name, value });
         let address = "127.0.0.1:5000".parse().unwrap();
-        Handshake::new(address, 1_795_164_458_123, "/socket.io/?EIO=4&a=1&a=%20b", &fields)
+        let url = "/socket.io/?EIO=4&a=1&a=%20b";
+        Handshake::new(address, 1_795_164_458_123, url, &Fields::new(&fields))
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Shard {
     ) -> Result<(EngineAction, Handshake), crate::engine_io::request::Refusal> {
         let peer = self.core.conns.get(key).map(|conn| conn.peer);
         let peer = peer.unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
-        let handshake = Handshake::new(peer, self.core.unix_millis(), head.target, &head.fields.to_joined());
+        let handshake = Handshake::new(peer, self.core.unix_millis(), head.target, &head.fields);
         let request = Request {
             query,
             method: method_of(head),
