@@ -6,6 +6,7 @@
 use ::http::Version;
 
 use super::body::BodyLength;
+use super::fields::is_named;
 use super::head::HeadError;
 
 /// The answers [`super::head::Head`] carries.
@@ -47,12 +48,12 @@ impl Seen {
         let (name, value) = (field.name, field.value);
         // Most fields are told apart by their length alone.
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => self.read_host(value)?,
-            6 if name.eq_ignore_ascii_case("expect") => self.read_expect(value),
-            7 if name.eq_ignore_ascii_case("upgrade") => self.upgrade = true,
-            10 if name.eq_ignore_ascii_case("connection") => self.read_connection(value),
-            14 if name.eq_ignore_ascii_case("content-length") => self.read_length(value)?,
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => self.read_coding(value)?,
+            4 if is_named(name, "host") => self.read_host(value)?,
+            6 if is_named(name, "expect") => self.read_expect(value),
+            7 if is_named(name, "upgrade") => self.upgrade = true,
+            10 if is_named(name, "connection") => self.read_connection(value),
+            14 if is_named(name, "content-length") => self.read_length(value)?,
+            17 if is_named(name, "transfer-encoding") => self.read_coding(value)?,
             _ => {}
         }
         Ok(())
