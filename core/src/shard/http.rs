@@ -227,7 +227,11 @@ impl Exchange {
         // is anybody's guess.
         let reply = Reply::to(head);
         let reply = if head.expect_continue { reply.closing() } else { reply };
-        let coding = negotiate(head.fields.all("accept-encoding"), &Coding::POLLING);
+        // Nothing but polls is compressed by what the exchange says.
+        let coding = match head.method {
+            Method::GET => negotiate(head.fields.all("accept-encoding"), &Coding::POLLING),
+            _ => Coding::Identity,
+        };
         Self { reply, fields, app_fields: HeaderMap::new(), coding, subject, body, is_answered: false }
     }
 
