@@ -37,7 +37,6 @@ pub(super) enum Route {
 impl Routes {
     /// Finds who gets a request. `prefix` is the path of Socket.IO, with its slash (protocol.md 1.1).
     pub(super) fn find(&self, target: &str, prefix: &str) -> Route {
-        let path = crate::http::split_target(target).0;
         if self.assets.find(target).is_some() {
             Route::Asset
         } else if target.starts_with(prefix) {
@@ -46,12 +45,12 @@ impl Routes {
             Route::NotFound
         } else if target.starts_with(BARE_ENGINE_PREFIX) {
             Route::BareEngine
-        } else if path == BARE_WEBSOCKET_PATH {
-            Route::BareWebSocket
-        } else if path == "/" {
-            Route::BareHttp
         } else {
-            Route::NotFound
+            match crate::http::split_target(target).0 {
+                BARE_WEBSOCKET_PATH => Route::BareWebSocket,
+                "/" => Route::BareHttp,
+                _ => Route::NotFound,
+            }
         }
     }
 }
