@@ -1,45 +1,42 @@
 //! The open packet, which tells a client its session id and the intervals (protocol.md 1.3).
 
 use super::{Intervals, Transports};
-use crate::id::Id;
+use crate::id::{ID_CHARS, Id};
 use crate::payload;
-use std::io::{self, Write as _};
 
-/// Longest open packet there is, with every upgrade and 20-digit numbers.
-const OPEN_BYTES_MAX: usize = 256;
+/// What stands in front of the id.
+const START: &[u8] = br#"0{"sid":""#;
 
-/// What a new session is told.
-#[derive(Clone, Copy, Debug)]
-pub struct Open<'a> {
-    /// The id of the session.
-    pub sid: Id,
-    /// See [`Transports::upgrades_from`].
-    pub upgrades: Transports,
-    /// Of the heartbeat; in whole milliseconds on the wire.
-    pub intervals: &'a Intervals,
-    /// Bytes of the longest message, and of the longest poll body, that the client may send.
-    pub payload_bytes_max: usize,
+/// What the sessions that open on one transport are told. Only their ids differ, so the rest is written once.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// What stands behind the id.
+    rest: Box<str>,
 }
 
-impl Open<'_> {
-    /// The packet, `0` and the JSON object, its keys in the order Node has them.
-    pub fn encode(&self) -> payload::Packet {
-        payload::Packet::build_text(OPEN_BYTES_MAX, |out| {
-            self.write(out).expect("writing to a Vec does not fail");
-        })
+impl Open {
+    /// `upgrades`: see [`Transports::upgrades_from`]. `intervals` are those of the heartbeat, in whole milliseconds
+    /// on the wire. `payload_bytes_max` is of the longest message, and of the longest poll body, that a client
+    /// may send.
+    pub fn new(upgrades: Transports, intervals: &Intervals, payload_bytes_max: usize) -> Self {
+        // No value has anything to escape: numbers and our own names.
+        let upgrades: Vec<_> = upgrades.iter().map(|upgrade| format!(r#""{}""#, upgrade.as_str())).collect();
+        let upgrades = upgrades.join(",");
+        let ping_interval = intervals.interval.as_millis();
+        let ping_timeout = intervals.timeout.as_millis();
+        let rest = format!(
+            r#"","upgrades":[{upgrades}],"pingInterval":{ping_interval},"pingTimeout":{ping_timeout},"maxPayload":{payload_bytes_max}}}"#
+        );
+        Self { rest: rest.into() }
     }
 
-    /// No value has anything to escape: ids are base64, the rest are numbers and our own names.
-    fn write(&self, out: &mut Vec<u8>) -> io::Result<()> {
-        write!(out, r#"0{{"sid":"{}","upgrades":["#, self.sid.encode())?;
-        for (index, upgrade) in self.upgrades.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            write!(out, r#"{comma}"{}""#, upgrade.as_str())?;
-        }
-        let ping_interval = self.intervals.interval.as_millis();
-        let ping_timeout = self.intervals.timeout.as_millis();
-        write!(out, r#"],"pingInterval":{ping_interval},"pingTimeout":{ping_timeout},"#)?;
-        write!(out, r#""maxPayload":{}}}"#, self.payload_bytes_max)
+    /// The packet of one session, `0` and the JSON object, its keys in the order Node has them.
+    pub fn encode(&self, sid: Id) -> payload::Packet {
+        payload::Packet::build_text(START.len() + ID_CHARS + self.rest.len(), |out| {
+            out.extend_from_slice(START);
+            out.extend_from_slice(sid.encode().as_str().as_bytes());
+            out.extend_from_slice(self.rest.as_bytes());
+        })
     }
 }
 
@@ -52,13 +49,9 @@ mod tests {
     const SID: &str = "AAAAAAAAAAAAAAAAAA-_";
 
     fn open(upgrades: &[Transport]) -> String {
-        let open = Open {
-            sid: Id::decode(SID).unwrap(),
-            upgrades: upgrades.iter().copied().collect(),
-            intervals: &Intervals { interval: Duration::from_secs(25), timeout: Duration::from_secs(20) },
-            payload_bytes_max: 1_000_000,
-        };
-        String::from_utf8(open.encode().payload().to_vec()).unwrap()
+        let intervals = Intervals { interval: Duration::from_secs(25), timeout: Duration::from_secs(20) };
+        let open = Open::new(upgrades.iter().copied().collect(), &intervals, 1_000_000);
+        String::from_utf8(open.encode(Id::decode(SID).unwrap()).payload().to_vec()).unwrap()
     }
 
     #[test]

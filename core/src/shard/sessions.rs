@@ -6,9 +6,8 @@ use super::message::{Answer, BodyArrival, Content};
 use super::state::{Call, Core};
 use crate::arena::Key;
 use crate::close::{CloseReason, DisconnectReason};
-use crate::engine_io::open::Open;
+use crate::engine_io::Heartbeat;
 use crate::engine_io::poll_body::PollBody;
-use crate::engine_io::{Heartbeat, Transport};
 use crate::front::{Role, Subject, Upgrade, WebSocket, WebSocketUser};
 use crate::http::response;
 use crate::id::Id;
@@ -123,18 +122,13 @@ impl Core {
     /// Sends the open packet.
     pub(super) fn greet(&mut self, key: Key) {
         let Some(session) = self.sessions.get(key) else { return };
-        let transport = if session.websocket.is_some() { Transport::WebSocket } else { Transport::Polling };
-        let rules = &self.settings.rules;
-        let open = Open {
-            sid: session.id,
-            upgrades: rules.transports.upgrades_from(transport, rules.allow_upgrades),
-            intervals: &self.settings.intervals,
-            payload_bytes_max: self.settings.options.max_payload as usize,
-        };
-        let packet = open.encode();
+        let settings = &self.settings;
+        let open =
+            if session.websocket.is_some() { &settings.open_websocket } else { &settings.open_polling };
+        let packet = open.encode(session.id);
         // One parcel, so that both are in the first poll's answer.
         let initial =
-            self.settings.options.initial_packet.as_deref().map(|text| Packet::text(&format!("4{text}")));
+            settings.options.initial_packet.as_deref().map(|text| Packet::text(&format!("4{text}")));
         self.transmit(key, Parcel { head: packet, attachments: initial.into_iter().collect() }, false);
     }
 

@@ -9,6 +9,7 @@ use super::routes::Routes;
 use super::stats::Stats;
 use super::{Action, ShardSetup};
 use crate::arena::{Arena, Key};
+use crate::engine_io::open::Open;
 use crate::engine_io::request::Rules;
 use crate::engine_io::{Intervals, Transport, Transports};
 use crate::front::{Conn, Then, WebSocketUser};
@@ -100,6 +101,10 @@ pub(super) struct Settings {
     pub(super) options: Arc<Options>,
     pub(super) rules: Rules,
     pub(super) intervals: Intervals,
+    /// What sessions are told that open on polling.
+    pub(super) open_polling: Open,
+    /// What sessions are told that open on WebSocket.
+    pub(super) open_websocket: Open,
     pub(super) cors: Option<Cors>,
     pub(super) websocket: ws::Limits,
     /// This shard's share of the sessions.
@@ -114,9 +119,16 @@ impl Settings {
         transports.extend(options.transports.polling.then_some(Transport::Polling));
         transports.extend(options.transports.websocket.then_some(Transport::WebSocket));
         let transports: Transports = transports.into_iter().collect();
+        let intervals = Intervals { interval: options.ping_interval, timeout: options.ping_timeout };
+        let open = |transport| {
+            let upgrades = transports.upgrades_from(transport, options.allow_upgrades);
+            Open::new(upgrades, &intervals, options.max_payload as usize)
+        };
         Self {
             rules: Rules { transports, allow_upgrades: options.allow_upgrades, allow_v3: false },
-            intervals: Intervals { interval: options.ping_interval, timeout: options.ping_timeout },
+            open_polling: open(Transport::Polling),
+            open_websocket: open(Transport::WebSocket),
+            intervals,
             cors: options.cors.as_ref().and_then(cors),
             websocket: ws::Limits {
                 message_bytes_max: options.max_payload as usize,
