@@ -56,18 +56,26 @@ impl<'a> Iterator for Packets<'a> {
     }
 }
 
-/// The body of a poll's response: text as it is, binary as `b` and padded standard base64.
+/// The body of a poll's response: see [`append`].
 pub fn encode<'a>(packets: impl Iterator<Item = &'a payload::Packet> + Clone) -> Vec<u8> {
-    // One more than there are separators, which costs nothing and needs no special case.
-    let bytes: usize = packets.clone().map(|packet| encoded_bytes(packet) + 1).sum();
-    let mut body = Vec::with_capacity(bytes);
-    for packet in packets {
-        if !body.is_empty() {
-            body.push(SEPARATOR);
-        }
-        append(&mut body, packet);
-    }
+    let mut body = Vec::with_capacity(bytes(packets.clone()));
+    append(&mut body, packets);
     body
+}
+
+/// Bytes of the body that [`append`] appends: as many, and no more, for it is announced with them.
+pub fn bytes<'a>(packets: impl Iterator<Item = &'a payload::Packet>) -> usize {
+    packets.map(|packet| encoded_bytes(packet) + 1).sum::<usize>().saturating_sub(1)
+}
+
+/// Appends the body of a poll's response: text as it is, binary as `b` and padded standard base64.
+pub fn append<'a>(out: &mut Vec<u8>, packets: impl Iterator<Item = &'a payload::Packet>) {
+    for (index, packet) in packets.enumerate() {
+        if index > 0 {
+            out.push(SEPARATOR);
+        }
+        append_packet(out, packet);
+    }
 }
 
 /// Bytes of one packet in a poll body, without separators.
@@ -76,7 +84,7 @@ pub fn encoded_bytes(packet: &payload::Packet) -> usize {
     if packet.is_binary() { 1 + bytes.div_ceil(3) * 4 } else { bytes }
 }
 
-fn append(body: &mut Vec<u8>, packet: &payload::Packet) {
+fn append_packet(body: &mut Vec<u8>, packet: &payload::Packet) {
     if !packet.is_binary() {
         body.extend_from_slice(packet.payload());
         return;
@@ -146,7 +154,7 @@ mod tests {
         let body = encode(packets.iter());
         // protocol.md E10, and an empty binary message.
         assert_eq!(body, "4€\x1ebAQIDBA==\x1e2\x1e4\x1eb".as_bytes());
-        assert_eq!(body.capacity(), body.len() + 1);
+        assert_eq!(body.capacity(), body.len());
     }
 
     #[test]
@@ -155,6 +163,7 @@ mod tests {
             let binary: Vec<u8> = (0..len).collect();
             let packets = [Outgoing::binary(&binary), Outgoing::text("4x"), Outgoing::binary(&binary)];
             let body = encode(packets.iter());
+            assert_eq!(body.len(), bytes(packets.iter()));
             let body = PollBody::new(&body);
             let decoded: Vec<_> = body.packets().map(Result::unwrap).collect();
             let expected = Packet::Binary(Cow::Borrowed(&binary));

@@ -63,17 +63,19 @@ impl Core {
 
     fn write_packets(&mut self, out: &mut Vec<u8>, exchange: &Exchange, packets: &VecDeque<Packet>) {
         let (reply, fields) = (exchange.reply, exchange.fields.as_slice());
-        let body = poll_body::encode(packets.iter());
+        let body_bytes = poll_body::bytes(packets.iter());
         let threshold = self.settings.options.http_compression_threshold;
         let compress = exchange.coding != Coding::Identity
-            && threshold.is_some_and(|threshold| body.len() >= threshold as usize)
+            && threshold.is_some_and(|threshold| body_bytes >= threshold as usize)
             && packets.iter().any(Packet::compress);
         if compress {
+            let body = poll_body::encode(packets.iter());
             let mut smaller = Vec::new();
             let coding = self.compressor.compress(exchange.coding, &body, &mut smaller);
             response::poll(out, reply, coding, fields, &smaller);
         } else {
-            response::poll(out, reply, Coding::Identity, fields, &body);
+            response::poll_head(out, reply, body_bytes, fields);
+            poll_body::append(out, packets.iter());
         }
     }
 
