@@ -2,7 +2,7 @@
 //!
 //! Each is written into the buffer that goes to the client; `reply` has the rules common to all.
 
-use ::http::{HeaderValue, StatusCode};
+use ::http::StatusCode;
 
 use super::encoding::Coding;
 use super::reply::{
@@ -80,13 +80,13 @@ pub fn continue_100(out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
 }
 
-/// The answer to a WebSocket upgrade that succeeds. `accept` is the value of `Sec-WebSocket-Accept`; the
-/// chosen subprotocol and extensions come in `fields`.
-pub fn switching_protocols(out: &mut Vec<u8>, accept: &HeaderValue, fields: &[Field]) {
-    let start = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
-    out.reserve(start.len() + 64 + accept.len() + fields_bytes(fields));
-    out.extend_from_slice(start);
-    out.extend_from_slice(b"Sec-WebSocket-Accept: ");
+/// The answer to a WebSocket upgrade that succeeds. `accept` is the value of `Sec-WebSocket-Accept`, which is base64
+/// and so cannot split the response; the chosen subprotocol and extensions come in `fields`.
+pub fn switching_protocols(out: &mut Vec<u8>, accept: &str, fields: &[Field]) {
+    let start = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: ";
+    out.reserve(start.len() + accept.len() + 2 + fields_bytes(fields) + 2);
+    out.extend_from_slice(start.as_bytes());
     out.extend_from_slice(accept.as_bytes());
     out.extend_from_slice(b"\r\n");
     write_fields(out, fields);
@@ -139,7 +139,7 @@ const JSON: [OwnField; 1] = [(CONTENT_TYPE, "application/json")];
 
 #[cfg(test)]
 mod tests {
-    use ::http::header;
+    use ::http::{HeaderValue, header};
 
     use super::*;
 
@@ -233,10 +233,10 @@ mod tests {
 
     #[test]
     fn an_upgrade_is_accepted_with_the_fields_of_the_caller() {
-        let accept = HeaderValue::from_static("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
         let fields = [(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("foo"))];
         assert_eq!(
-            text(|out| switching_protocols(out, &accept, &fields)),
+            text(|out| switching_protocols(out, accept, &fields)),
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nsec-websocket-protocol: foo\r\n\r\n"
         );

@@ -196,7 +196,6 @@ impl Core {
     /// Answers 101, and makes the connection a WebSocket.
     pub(super) fn switch_protocols(&mut self, key: Key, upgrade: &Upgrade, user: WebSocketUser) {
         let Ok(accepted) = &upgrade.accepted else { return };
-        let Ok(accept_key) = HeaderValue::from_str(&accepted.accept_key) else { return };
         let mut fields = upgrade.fields.clone();
         extend_fields(&mut fields, &upgrade.app_fields);
         if let Some(protocol) = &accepted.subprotocol
@@ -205,7 +204,7 @@ impl Core {
             fields.push((header::SEC_WEBSOCKET_PROTOCOL, protocol));
         }
         let mut out = Vec::new();
-        response::switching_protocols(&mut out, &accept_key, &fields);
+        response::switching_protocols(&mut out, &accepted.accept_key, &fields);
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.deadline = None;
         conn.role = Role::WebSocket(WebSocket {
