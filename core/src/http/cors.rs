@@ -4,12 +4,11 @@
 //! answer. It does not apply to WebSocket at all, where the same fields are sent and mean nothing.
 
 use ::http::{HeaderValue, Method, header};
-use smallvec::SmallVec;
 
 use super::reply::Field;
 
-/// Fields of one response; those of a plain request stay on the stack.
-pub type FieldList = SmallVec<[Field; 4]>;
+/// Fields of one response. Most have none, and a list in place would be the largest part of what is kept of a request.
+pub type FieldList = Vec<Field>;
 
 const METHODS_DEFAULT: &str = "GET,HEAD,PUT,PATCH,POST,DELETE";
 
