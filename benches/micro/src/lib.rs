@@ -15,6 +15,7 @@
 //! | `echo` | events through a whole shard, answered by its application |
 //! | `crowd` | many clients of one shard: broadcasts, heartbeats, comings and goings |
 //! | `link` | events through a whole shard and its backend |
+//! | `million` | as many clients as one likes: what the number of clients does to the cost of each |
 //! | `count` `baseline` | instructions under callgrind; those that are committed |
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ mod hub;
 mod inputs;
 mod link;
 mod mailbox;
+pub mod million;
 mod wire;
 
 /// Does what a workload does, once.

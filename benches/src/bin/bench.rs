@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use tidegate_benches::render::{self, RenderOptions};
-use tidegate_benches::runner::{self, LinkOptions, PeerOptions};
+use tidegate_benches::runner::{self, LinkOptions, PeerOptions, ScalingOptions};
 
 /// Tidegate next to the floor and its peers.
 #[derive(Parser)]
@@ -21,6 +21,8 @@ enum What {
     Issue2(PeerOptions),
     /// What an application behind the gateway costs.
     Issue3(LinkOptions),
+    /// What a connection and a message cost as there are more connections, and on two cores.
+    Scaling(ScalingOptions),
     /// Results as tables and charts in the documentation.
     Render(RenderOptions),
 }
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         What::Peers(options) => runner::peers(&options).map_err(|error| error.to_string()),
         What::Issue2(options) => runner::peers(&options.of_issue2()).map_err(|error| error.to_string()),
         What::Issue3(options) => runner::issue3(&options).map_err(|error| error.to_string()),
+        What::Scaling(options) => runner::scaling(&options).map_err(|error| error.to_string()),
         What::Render(options) => render::render(&options).map_err(|error| error.to_string()),
     };
     match done {

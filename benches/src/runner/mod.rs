@@ -12,6 +12,7 @@ mod median;
 pub mod peers;
 mod process;
 mod results;
+mod scaling;
 mod server;
 mod stage;
 
@@ -19,6 +20,7 @@ pub use common::Common;
 pub use lineup::Lineup;
 pub use links::{LinkOptions, issue3};
 pub use peers::{PeerOptions, peers};
+pub use scaling::{ScalingOptions, scaling};
 pub use server::ServerError;
 
 pub(crate) use median::median;

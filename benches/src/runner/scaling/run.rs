@@ -1,0 +1,127 @@
+//! One run: a fresh server, a load, and what is looked at beside the load.
+
+use super::ScalingOptions;
+use super::kernel::Memory;
+use super::rows::{Kind, Server};
+use crate::runner::process::PATIENCE;
+use crate::runner::server::Server as Running;
+use crate::runner::{BenchError, command};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::fs;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// From the moment when all connections are there until the kernel's memory is looked at. Less than the load's warm-up.
+const SETTLING: Duration = Duration::from_secs(1);
+/// Between two looks at whether they are there.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Measures one row with one server.
+pub(super) fn measure(
+    kind: &Kind,
+    connections: u32,
+    server: Server,
+    options: &ScalingOptions,
+) -> Result<Value, BenchError> {
+    if server == Server::Core {
+        return crowd(connections, options);
+    }
+    let common = &options.common;
+    let running = Running::start(&common.prefix(options.server_core), &gateway(kind, server, options))?;
+    let before = Memory::now()?;
+    let descriptors = descriptors(running.pid()) + u64::from(connections * kind.held.unwrap_or(0));
+
+    let (clients, pid) = (connections.to_string(), running.pid().to_string());
+    let timing = if common.quick { kind.quick } else { kind.full };
+    let mut words = [kind.load, timing, &["--connections", &clients, "--url", running.url()]].concat();
+    words.extend(["--server-pid", &pid]);
+    if kind.spread {
+        words.extend(["--ramp", &clients]);
+    }
+    let mut load = common.load(options.client_core, &words).stdout(Stdio::null()).spawn()?;
+    let held = kind.held.and_then(|_| wait_for(descriptors, running.pid(), &mut load));
+    let status = load.wait()?;
+    let mut report = common.report(status, &format!("{} with {}", kind.row(connections), server.name()))?;
+    if let Some(held) = held {
+        report["kernel"] = held.growth(&before, connections);
+    }
+    if let Some(heartbeat) = heartbeat(&report) {
+        report["heartbeat"] = heartbeat;
+    }
+    Ok(report)
+}
+
+/// The gateway's command line. With two cores it takes the load generator's, too: there are no more.
+fn gateway(kind: &Kind, server: Server, options: &ScalingOptions) -> Vec<OsString> {
+    let (first, second) = (options.server_core, options.client_core);
+    let (cpus, cores) = match server {
+        Server::TwoCores => (format!("{first},{second}"), "2"),
+        Server::OneCore | Server::Core => (first.to_string(), "1"),
+    };
+    let program = options.common.bin_dir.join("tidegate").into_os_string();
+    let before = ["taskset", "-c", &cpus].map(OsString::from);
+    let after = ["serve", "--listen", "127.0.0.1:0", "--app", "bench", "--cores", cores];
+    let after = after.iter().chain(kind.gateway).map(OsString::from);
+    before.into_iter().chain([program]).chain(after).collect()
+}
+
+/// A shard without a kernel, in a process that prints what it found.
+fn crowd(clients: u32, options: &ScalingOptions) -> Result<Value, BenchError> {
+    let common = &options.common;
+    let mut million = command(&common.prefix(options.server_core));
+    let output = million
+        .arg(common.bin_dir.join("million"))
+        .arg(clients.to_string())
+        .stderr(Stdio::inherit())
+        .output()?;
+    let crowd: Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| BenchError::Load(error.to_string()))?;
+    Ok(json!({ "ok": output.status.success(), "crowd": crowd }))
+}
+
+/// Waits until the server has so many descriptors, and looks at the kernel's memory. `None` if it does not come to that.
+fn wait_for(wanted: u64, server: u32, load: &mut Child) -> Option<Memory> {
+    let deadline = Instant::now() + PATIENCE;
+    while descriptors(server) < wanted {
+        if Instant::now() > deadline || !matches!(load.try_wait(), Ok(None)) {
+            return None;
+        }
+        sleep(PAUSE);
+    }
+    sleep(SETTLING);
+    Memory::now().ok()
+}
+
+/// Descriptors of a process: the size of the directory, since 6.2. To list them would cost the kernel an inode each.
+fn descriptors(pid: u32) -> u64 {
+    fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |directory| directory.len())
+}
+
+/// CPU time per heartbeat, if there were any.
+fn heartbeat(report: &Value) -> Option<Value> {
+    let server = report.get("server")?;
+    let count = server["heartbeats"].as_f64().filter(|count| *count > 0.0)?;
+    let seconds = server["cpu_ns_by_second"].as_array()?;
+    let cpu: f64 = seconds.iter().filter_map(Value::as_f64).sum();
+    Some(json!({ "cpu_ns": cpu / count, "per_second": count / seconds.len().max(1) as f64 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_costs_what_was_used_in_the_window() {
+        let report = json!({ "server": { "heartbeats": 200, "cpu_ns_by_second": [1000, 3000] } });
+        assert_eq!(heartbeat(&report), Some(json!({ "cpu_ns": 20.0, "per_second": 100.0 })));
+        assert_eq!(heartbeat(&json!({ "server": { "heartbeats": 0, "cpu_ns_by_second": [1] } })), None);
+        assert_eq!(heartbeat(&json!({ "ok": true })), None);
+    }
+
+    #[test]
+    fn our_own_descriptors_are_counted_without_a_listing() {
+        assert!(descriptors(std::process::id()) >= 3);
+    }
+}
