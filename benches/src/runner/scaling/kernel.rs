@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::{fs, io};
 
+/// Sockets of others that came or went, for each connection, with which a number still means something.
+const STRANGERS_MAX: f64 = 0.1;
+
 /// One object of the kernel's, as `/proc/slabinfo` counts them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Cache {
@@ -39,6 +42,15 @@ struct Share {
     polls: f64,
     /// What waits in either direction.
     buffers: f64,
+    /// Sockets of both ends.
+    ends: f64,
+}
+
+impl Share {
+    /// There are as many sockets more as there should be: nobody else has opened or closed many meanwhile.
+    fn is_undisturbed(&self, connections_each: u32) -> bool {
+        (self.ends / f64::from(connections_each) - 2.0).abs() < STRANGERS_MAX
+    }
 }
 
 impl Memory {
@@ -54,11 +66,12 @@ impl Memory {
         })
     }
 
-    /// What so many clients have made it grow by, for the report.
-    pub(super) fn growth(&self, before: &Self, clients: u32) -> Value {
+    /// What so many clients have made it grow by, for the report. Without a share of the gateway's if that cannot be told.
+    pub(super) fn growth(&self, before: &Self, clients: u32, connections_each: u32) -> Value {
         let slab = self.slab_bytes as f64 - before.slab_bytes as f64;
         let slab = slab / f64::from(clients);
-        let Some(share) = self.share(before, clients) else {
+        let share = self.share(before, clients).filter(|share| share.is_undisturbed(connections_each));
+        let Some(share) = share else {
             return json!({ "slab_bytes_per_client": slab });
         };
         json!({
@@ -91,6 +104,7 @@ impl Memory {
             files: (more("sock_inode_cache") * inode + more("filp") * file) / 2.0,
             polls: more("io_kiocb") * each("io_kiocb"),
             buffers: buffers / 2.0,
+            ends: more("TCP"),
         })
     }
 }
@@ -155,7 +169,14 @@ mod tests {
     #[test]
     fn what_both_ends_have_is_halved_and_the_poll_is_ours() {
         let share = memory(2010, 2020, 1000, 8).share(&memory(10, 20, 0, 8), 1000).unwrap();
-        assert_eq!(share, Share { sockets: 2500.0, files: 1200.0, polls: 256.0, buffers: 0.0 });
+        assert_eq!(share, Share { sockets: 2500.0, files: 1200.0, polls: 256.0, buffers: 0.0, ends: 2.0 });
+    }
+
+    #[test]
+    fn strangers_spoil_the_number() {
+        let growth = |sockets| memory(sockets, 2000, 1000, 0).growth(&memory(0, 0, 0, 0), 1000, 1);
+        assert!(growth(2050)["gateway_bytes_per_client"].is_number());
+        assert!(growth(2200)["gateway_bytes_per_client"].is_null());
     }
 
     #[test]

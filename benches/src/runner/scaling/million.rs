@@ -3,9 +3,9 @@
 use super::page::{grouped, rounded};
 use super::results::Results;
 use super::rows::{
-    BEAT_CPU, BEATS, BROADCAST, CONNECT, CORE, CROWD_BYTES, CROWD_BYTES_IN_BROADCAST, HEARTBEATS,
-    HOLD_POLLING, HOLD_WEBSOCKET, KERNEL_BYTES, Kind, LONGEST_BROADCAST, LONGEST_CONNECT, Line, MESSAGE_CPU,
-    PACED, PROCESS_BYTES, Server,
+    BEAT_CPU, BEATS, BROADCAST, CONNECT, CORE, CROWD_BYTES, CROWD_BYTES_IN_BROADCAST, HANDSHAKE_CPU,
+    HEARTBEATS, HOLD_POLLING, HOLD_WEBSOCKET, KERNEL_BYTES, Kind, LONGEST_BROADCAST, LONGEST_CONNECT, Line,
+    MESSAGE_CPU, PACED, PROCESS_BYTES, Server,
 };
 use std::fmt::Write as _;
 
@@ -92,7 +92,7 @@ impl Numbers {
             crowd: crowd(CROWD_BYTES).filter(|(size, _)| f64::from(*size) >= CLIENTS).map(|(_, bytes)| bytes),
             beat: beat_cpu(results, CLIENTS / PING_INTERVAL / CORES),
             delivery: one(&BROADCAST, MESSAGE_CPU),
-            handshake: one(&CONNECT, MESSAGE_CPU),
+            handshake: one(&CONNECT, HANDSHAKE_CPU),
             echo: one(&PACED, MESSAGE_CPU),
             waiting: waiting(),
             queueing,

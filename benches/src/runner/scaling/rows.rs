@@ -75,8 +75,9 @@ pub(super) const BEATS: Line = Line {
     unit: "thousands",
     better: "none",
 };
-pub(super) const MESSAGE_CPU: Line =
-    less("cpu", "CPU per message", "/server/cpu_ns_per_message", "nanos_as_micros");
+pub(super) const MESSAGE_CPU: Line = less("cpu", "CPU per message", "/message/cpu_ns", "nanos_as_micros");
+pub(super) const HANDSHAKE_CPU: Line =
+    less("cpu", "CPU per handshake", "/server/connect_cpu_ns", "nanos_as_micros");
 pub(super) const RATE: Line = Line {
     key: "rate",
     title: "messages per second",
@@ -103,6 +104,7 @@ pub(super) const LONGEST_BROADCAST: Line =
     less("queue-broadcast", "step that queues a broadcast", "/crowd/queue_broadcast_us", "micros");
 
 const MESSAGES: &[Line] = &[MESSAGE_CPU, RATE, P99];
+const HANDSHAKES: &[Line] = &[HANDSHAKE_CPU, RATE, P99];
 const HELD: &[Line] = &[PROCESS_BYTES, KERNEL_BYTES, QUIET];
 const CROWD: &[Line] = &[
     CROWD_BYTES,
@@ -192,7 +194,7 @@ pub(super) const ECHO: Kind =
 pub(super) const BROADCAST: Kind =
     kind("broadcast", "broadcast of 128 B to everybody", &["broadcast"], MESSAGES);
 pub(super) const CONNECT: Kind =
-    Kind { full: &[], quick: &[], ..kind("connect", "full handshakes in a storm", &["connect"], MESSAGES) };
+    Kind { full: &[], quick: &[], ..kind("connect", "full handshakes in a storm", &["connect"], HANDSHAKES) };
 pub(super) const CORE: Kind = Kind {
     sizes: CROWDS,
     servers: &[Server::Core],

@@ -13,7 +13,8 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// From the moment when all connections are there until the kernel's memory is looked at. Less than the load's warm-up.
+/// Before the first connection, and from the moment when all are there, until the kernel's memory is looked at. Less than the
+/// load's warm-up.
 const SETTLING: Duration = Duration::from_secs(1);
 /// Between two looks at whether they are there.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -30,6 +31,8 @@ pub(super) fn measure(
     }
     let common = &options.common;
     let running = Running::start(&common.prefix(options.server_core), &gateway(kind, server, options))?;
+    // What the last run has left is still taken apart.
+    sleep(kind.held.map_or(Duration::ZERO, |_| SETTLING));
     let before = Memory::now()?;
     let descriptors = descriptors(running.pid()) + u64::from(connections * kind.held.unwrap_or(0));
 
@@ -45,10 +48,12 @@ pub(super) fn measure(
     let status = load.wait()?;
     let mut report = common.report(status, &format!("{} with {}", kind.row(connections), server.name()))?;
     if let Some(held) = held {
-        report["kernel"] = held.growth(&before, connections);
+        report["kernel"] = held.growth(&before, connections, kind.held.unwrap_or(1));
     }
-    if let Some(heartbeat) = heartbeat(&report) {
-        report["heartbeat"] = heartbeat;
+    for (count, name) in [("/server/heartbeats", "heartbeat"), ("/messages", "message")] {
+        if let Some(each) = each(&report, count) {
+            report[name] = each;
+        }
     }
     Ok(report)
 }
@@ -99,13 +104,15 @@ fn descriptors(pid: u32) -> u64 {
     fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |directory| directory.len())
 }
 
-/// CPU time per heartbeat, if there were any.
-fn heartbeat(report: &Value) -> Option<Value> {
-    let server = report.get("server")?;
-    let count = server["heartbeats"].as_f64().filter(|count| *count > 0.0)?;
-    let seconds = server["cpu_ns_by_second"].as_array()?;
-    let cpu: f64 = seconds.iter().filter_map(Value::as_f64).sum();
-    Some(json!({ "cpu_ns": cpu / count, "per_second": count / seconds.len().max(1) as f64 }))
+/// CPU time of what there were so many of in the measured window, if there was any. By the share of the time, not by the
+/// sum: a generator that is busy under SCHED_FIFO samples the server late, so what it has seen may be less than the window.
+fn each(report: &Value, count: &str) -> Option<Value> {
+    let count = report.pointer(count)?.as_f64().filter(|count| *count > 0.0)?;
+    let second = |phase: &str| report["phases"][phase].as_f64();
+    // A storm is over when its window begins.
+    let window = Some(second("end_s")? - second("measure_from_s")?).filter(|window| *window > 0.0)?;
+    let share = report.pointer("/server/cpu_share")?.as_f64()?;
+    Some(json!({ "cpu_ns": share * window * 1e9 / count, "per_second": count / window }))
 }
 
 #[cfg(test)]
@@ -113,11 +120,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_heartbeat_costs_what_was_used_in_the_window() {
-        let report = json!({ "server": { "heartbeats": 200, "cpu_ns_by_second": [1000, 3000] } });
-        assert_eq!(heartbeat(&report), Some(json!({ "cpu_ns": 20.0, "per_second": 100.0 })));
-        assert_eq!(heartbeat(&json!({ "server": { "heartbeats": 0, "cpu_ns_by_second": [1] } })), None);
-        assert_eq!(heartbeat(&json!({ "ok": true })), None);
+    fn one_of_many_costs_its_part_of_the_window_however_late_the_samples() {
+        let report = json!({
+            "server": { "heartbeats": 200, "cpu_share": 0.5 },
+            "messages": 0,
+            "phases": { "measure_from_s": 3.0, "end_s": 5.0 },
+        });
+        let expected = json!({ "cpu_ns": 5_000_000.0, "per_second": 100.0 });
+        assert_eq!(each(&report, "/server/heartbeats"), Some(expected));
+        assert_eq!(each(&report, "/messages"), None);
+        assert_eq!(each(&json!({ "ok": true }), "/messages"), None);
     }
 
     #[test]
