@@ -8,16 +8,18 @@ use crate::runner::server::Server as Running;
 use crate::runner::{BenchError, command};
 use serde_json::{Value, json};
 use std::ffi::OsString;
-use std::fs;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 /// Before the first connection, and from the moment when all are there, until the kernel's memory is looked at. Less than the
 /// load's warm-up.
 const SETTLING: Duration = Duration::from_secs(1);
 /// Between two looks at whether they are there.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Between two looks at whether the generator's workers are.
+const SHORT_PAUSE: Duration = Duration::from_millis(1);
 
 /// Measures one row with one server.
 pub(super) fn measure(
@@ -44,6 +46,9 @@ pub(super) fn measure(
         words.extend(["--ramp", &clients]);
     }
     let mut load = common.load(options.client_core, &words).stdout(Stdio::null()).spawn()?;
+    if common.fifo {
+        lift(&mut load)?;
+    }
     let held = kind.held.and_then(|_| wait_for(descriptors, running.pid(), &mut load));
     let status = load.wait()?;
     let mut report = common.report(status, &format!("{} with {}", kind.row(connections), server.name()))?;
@@ -84,6 +89,23 @@ fn crowd(clients: u32, options: &ScalingOptions) -> Result<Value, BenchError> {
     let crowd: Value =
         serde_json::from_slice(&output.stdout).map_err(|error| BenchError::Load(error.to_string()))?;
     Ok(json!({ "ok": output.status.success(), "crowd": crowd }))
+}
+
+/// Has the generator's first thread, which looks at the server's CPU time at the right moments, come before its workers.
+/// Under SCHED_FIFO with all of them on one CPU, it would wait for as long as a worker has something to do: it would see the end
+/// of the window as its beginning, or the clients' goodbyes in it.
+fn lift(load: &mut Child) -> io::Result<()> {
+    let pid = load.id().to_string();
+    let deadline = Instant::now() + PATIENCE;
+    // A thread that is there already keeps its priority; one that comes later would have the new one.
+    while fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count) < 2 {
+        if Instant::now() > deadline || !matches!(load.try_wait(), Ok(None)) {
+            return Ok(());
+        }
+        sleep(SHORT_PAUSE);
+    }
+    // It may have ended since: then there is nothing to lift.
+    Command::new("chrt").args(["-f", "-p", "2", &pid]).stderr(Stdio::null()).status().map(drop)
 }
 
 /// Waits until the server has so many descriptors, and looks at the kernel's memory. `None` if it does not come to that.
