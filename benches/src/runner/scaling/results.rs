@@ -139,7 +139,7 @@ mod tests {
             row: "echo-2000".into(),
             server: "tidegate-1-core".into(),
             repetition,
-            report: json!({ "ok": ok, "server": { "cpu_ns_per_message": cpu } }),
+            report: json!({ "ok": ok, "message": { "cpu_ns": cpu } }),
         };
         Results {
             unix_time: 0,

@@ -70,7 +70,8 @@ fn cpu(results: &Results, server: Server) -> Vec<Column<'_>> {
     let micros = move |kind: &'static Kind, line: Line| -> Box<dyn Fn(u32) -> Option<String> + '_> {
         Box::new(move |size| {
             let nanos = results.median(kind, size, server, line)?;
-            let one = results.median(kind, size, Server::OneCore, line).filter(|_| server != Server::OneCore);
+            let one = results.median(kind, size, Server::OneCore, line);
+            let one = one.filter(|one| server != Server::OneCore && *one > 0.0);
             let ratio = one.map(|one| format!(" ({:.2}×)", nanos / one)).unwrap_or_default();
             Some(format!("{}{ratio}", rounded(nanos / 1e3)))
         })
