@@ -162,14 +162,14 @@ impl Results {
     }
 }
 
-fn cpu_model() -> String {
+pub(super) fn cpu_model() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name"));
     model.map(|model| model.trim_start_matches([' ', '\t', ':']).to_owned()).unwrap_or_default()
 }
 
 /// Empty where there is no repository.
-fn commit() -> String {
+pub(super) fn commit() -> String {
     let output = Command::new("git").args(["describe", "--always", "--dirty", "--exclude", "*"]).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }

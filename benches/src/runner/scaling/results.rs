@@ -1,14 +1,14 @@
 //! Runs, what they come to, and the file they are kept in.
 
 use super::rows::{KINDS, Kind, Line, Server};
-use crate::runner::table::median;
-use crate::runner::{BenchError, Common, cpu_model};
+use crate::runner::median;
+use crate::runner::results::{commit, cpu_model};
+use crate::runner::{BenchError, Common};
 use rustix::system::uname;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One run of one server.
@@ -121,12 +121,6 @@ impl Results {
 
 fn path(common: &Common) -> PathBuf {
     common.out_dir.join("scaling.json")
-}
-
-/// Empty where there is no repository.
-fn commit() -> String {
-    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use super::ScalingOptions;
 use super::kernel::Memory;
 use super::rows::{Kind, Server};
+use crate::runner::BenchError;
+use crate::runner::common::command;
 use crate::runner::process::PATIENCE;
 use crate::runner::server::Server as Running;
-use crate::runner::{BenchError, command};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::process::{Child, Command, Stdio};
