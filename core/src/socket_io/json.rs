@@ -208,8 +208,7 @@ fn scalar_end(bytes: &[u8], at: usize, first: u8) -> Result<usize, JsonError> {
     }
 }
 
-/// Where the array or object that begins at `at` ends. Apart, so that arguments that are neither pay nothing for it.
-#[inline(never)]
+/// Where the array or object that begins at `at` ends.
 fn container_end(bytes: &[u8], mut at: usize, depth_max: usize) -> Result<usize, JsonError> {
     let mut nest = Nest::new();
     let mut byte = peek(bytes, at);
