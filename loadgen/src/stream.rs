@@ -84,6 +84,11 @@ impl Stream {
         self.partial.extend_from_slice(rest);
     }
 
+    /// True if the beginning of a message has come whose end has not.
+    pub(crate) fn has_partial(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
     /// Sends, or keeps what the kernel does not take until the stream is writable.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {

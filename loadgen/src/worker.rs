@@ -82,6 +82,8 @@ pub(crate) struct Worker<S> {
     state: State,
     run: Teller,
     failed: Vec<(usize, Failure)>,
+    /// Clients that may have a stream that is not watched yet.
+    opened: Vec<usize>,
     commands: Vec<Command>,
     /// Clients that must have joined, or left, by then; in the order of time. Its number tells a client from one
     /// that had its position before.
@@ -105,6 +107,7 @@ impl<S: Scenario> Worker<S> {
             state: State::new(),
             run,
             failed: Vec::new(),
+            opened: Vec::new(),
             commands: Vec::new(),
             deadlines: VecDeque::new(),
             second_ends: assignment.origin + SECOND,
@@ -249,7 +252,7 @@ impl<S: Scenario> Worker<S> {
         for command in commands.drain(..) {
             match command {
                 Command::Open { position, number, due } => self.open(position, number, due)?,
-                Command::Leave { position } => self.leave(position),
+                Command::Leave { position } => self.leave(position)?,
                 Command::Cut { position } => {
                     if self.clients[position].take().is_some() {
                         self.state.alive -= 1;
@@ -259,6 +262,17 @@ impl<S: Scenario> Worker<S> {
             }
         }
         self.commands = commands;
+        self.settle()
+    }
+
+    /// Does what is left when packets were sent outside of a client's own event: watches what was opened for them, and
+    /// takes out who could not send.
+    fn settle(&mut self) -> io::Result<()> {
+        while let Some(position) = self.opened.pop() {
+            if let Some(client) = &mut self.clients[position] {
+                watch_new_streams(&self.readiness, position, client)?;
+            }
+        }
         while let Some((position, failure)) = self.failed.pop() {
             self.lose(position, &failure);
         }
@@ -266,16 +280,18 @@ impl<S: Scenario> Worker<S> {
     }
 
     /// Has a client say goodbye. The server may take its time to agree.
-    fn leave(&mut self, position: usize) {
-        let Some(client) = self.clients[position].as_mut() else { return };
+    fn leave(&mut self, position: usize) -> io::Result<()> {
+        let Some(client) = self.clients[position].as_mut() else { return Ok(()) };
         let number = client.number;
         self.state.stats.interval.connected -= 1;
         match client.close(&mut self.state.out) {
             Ok(()) => {
+                watch_new_streams(&self.readiness, position, client)?;
                 self.deadlines.push_back((clock::now() + CONNECT_STALL, position, number));
             }
             Err(failure) => self.lose(position, &failure),
         }
+        Ok(())
     }
 
     async fn wait_outstanding(&mut self, longest: Nanos) -> io::Result<()> {
@@ -295,6 +311,8 @@ impl<S: Scenario> Worker<S> {
                 self.state.alive -= 1;
             } else if let Err(failure) = client.close(&mut self.state.out) {
                 self.lose(position, &failure);
+            } else {
+                watch_new_streams(&self.readiness, position, client)?;
             }
         }
         self.state.stats.interval.connected = 0;
@@ -322,10 +340,7 @@ impl<S: Scenario> Worker<S> {
         for event in 0..self.events.len() {
             self.handle_event(self.events[event])?;
         }
-        while let Some((position, failure)) = self.failed.pop() {
-            self.lose(position, &failure);
-        }
-        Ok(())
+        self.settle()
     }
 
     /// Tells the run what happened in the second that is over, and in those slept through.
@@ -353,9 +368,7 @@ impl<S: Scenario> Worker<S> {
         // An event of the same batch may have ended the client.
         let Some(client) = &mut self.clients[position] else { return Ok(()) };
         let handled = self.state.service(position, client, stream, event.flags, &mut self.scenario);
-        if let Some((index, stream)) = client.take_new_stream() {
-            self.readiness.watch(stream, token(position, index))?;
-        }
+        watch_new_streams(&self.readiness, position, client)?;
         match handled {
             Ok(Serviced::Open) => {}
             Ok(Serviced::Closed) => {
@@ -413,8 +426,17 @@ impl<S: Scenario> Worker<S> {
             slots: &mut self.clients,
             out: &mut self.state.out,
             failed: &mut self.failed,
+            opened: &mut self.opened,
             commands: &mut self.commands,
         };
         call(&mut self.scenario, &mut clients, &mut self.state.stats)
     }
+}
+
+/// Watches what a client has opened since it was last asked.
+fn watch_new_streams(readiness: &Readiness, position: usize, client: &mut Client) -> io::Result<()> {
+    while let Some((index, stream)) = client.take_new_stream() {
+        readiness.watch(stream, token(position, index))?;
+    }
+    Ok(())
 }

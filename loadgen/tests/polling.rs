@@ -30,9 +30,33 @@ struct Session {
 struct Server {
     sessions: Mutex<HashMap<String, Session>>,
     changed: Condvar,
+    manners: Manners,
+}
+
+/// What a server may do with a connection when it has answered a post.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Manners {
+    #[default]
+    Keep,
+    /// As Node does after five idle seconds.
+    CloseSilently,
+    /// `Connection: close`.
+    SayAndClose,
+    /// As Node does with a connection that nobody uses.
+    TimeOut,
 }
 
 impl Server {
+    /// And its address.
+    fn start(manners: Manners) -> (Arc<Self>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = Arc::new(Self { manners, ..Self::default() });
+        let serving = server.clone();
+        thread::spawn(move || serving.serve(&listener));
+        (server, url)
+    }
+
     fn serve(self: &Arc<Self>, listener: &TcpListener) {
         for stream in listener.incoming() {
             let server = self.clone();
@@ -51,8 +75,16 @@ impl Server {
                 (Some(sid), false) => self.post(sid, &body),
                 (None, false) => panic!("a post without a session"),
             };
-            let length = answer.len();
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{answer}").unwrap();
+            let (length, is_post) = (answer.len(), head.starts_with("POST"));
+            let last =
+                if is_post && self.manners == Manners::SayAndClose { "Connection: close\r\n" } else { "" };
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{last}\r\n{answer}").unwrap();
+            if self.manners == Manners::TimeOut && is_post {
+                write!(stream, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n").unwrap();
+            }
+            if self.manners != Manners::Keep && is_post {
+                return;
+            }
         }
     }
 
@@ -132,12 +164,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<(String, String)> {
 
 #[test]
 fn a_polling_echo_obeys_the_transport_and_loses_nothing() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let server = Arc::new(Server::default());
-    let serving = server.clone();
-    thread::spawn(move || serving.serve(&listener));
-
+    let (server, url) = Server::start(Manners::Keep);
     let line = format!(
         "loadgen echo --transport polling --connections 5 --in-flight 3 --warmup 0s --duration 300ms --url {url}"
     );
@@ -151,4 +178,19 @@ fn a_polling_echo_obeys_the_transport_and_loses_nothing() {
         sessions.values().all(|session| session.pongs == 1 && session.left),
         "every client answers and says goodbye"
     );
+}
+
+#[test]
+fn a_connection_that_the_server_closes_between_two_posts_is_opened_again() {
+    for manners in [Manners::CloseSilently, Manners::SayAndClose, Manners::TimeOut] {
+        let (server, url) = Server::start(manners);
+        // Few enough that what the server closes is closed before the next is due.
+        let line = format!(
+            "loadgen echo --transport polling --connections 3 --rate 30 --warmup 0s --duration 500ms --url {url}"
+        );
+        let report = tidegate_loadgen::run(&Options::parse_from(line.split(' '))).unwrap();
+        assert!(report.ok && report.messages == 15, "{manners:?}: {report}");
+        let sessions = server.sessions.lock().unwrap();
+        assert!(sessions.values().all(|session| session.left), "{manners:?}");
+    }
 }

@@ -10,9 +10,9 @@ mod websocket;
 
 use crate::clock::Nanos;
 use crate::stream::{Received, Stream};
-use crate::wire::http::ResponseError;
+use crate::wire::http::{Response, ResponseError};
 use crate::wire::websocket::FrameError;
-use polling::Polling;
+use polling::{Polling, is_gone};
 use session::{Reaction, Session};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -50,8 +50,8 @@ pub(crate) struct Endpoint {
 pub(crate) enum Failure {
     #[error("{0}")]
     Stream(#[from] io::Error),
-    #[error("HTTP status {0}")]
-    Status(u16),
+    #[error("HTTP status {0}{1}")]
+    Status(u16, String),
     #[error("bad response: {0}")]
     Response(#[from] ResponseError),
     #[error("bad frame: {0}")]
@@ -62,6 +62,19 @@ pub(crate) enum Failure {
     Refused(String),
     #[error("closed by the server")]
     Closed,
+}
+
+/// Characters of an error page that are shown.
+const SHOWN_CHARS: usize = 100;
+
+impl Failure {
+    /// A response of the wrong status, with the beginning of what the server said about it.
+    fn of_status(response: &Response<'_>) -> Self {
+        let text = String::from_utf8_lossy(response.body);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let shown: String = words.join(" ").chars().take(SHOWN_CHARS).collect();
+        Self::Status(response.status, if shown.is_empty() { shown } else { format!(": {shown}") })
+    }
 }
 
 /// What a client tells the worker.
@@ -161,8 +174,14 @@ impl Client {
     pub(crate) fn take_new_stream(&mut self) -> Option<(usize, &Stream)> {
         match &mut self.transport {
             Transport::Upgrade(upgrade) => upgrade.take_new_stream(),
-            Transport::WebSocket(_) | Transport::Polling(_) => None,
+            Transport::Polling(polling) => polling.take_new_stream(),
+            Transport::WebSocket(_) => None,
         }
+    }
+
+    /// True if sending may open a stream.
+    pub(crate) fn may_reopen(&self) -> bool {
+        !matches!(self.transport, Transport::WebSocket(_))
     }
 
     /// True from the reply to the CONNECT (and the end of the upgrade) until it is told to close.
@@ -197,8 +216,11 @@ impl Client {
         buffer: &mut Vec<u8>,
         length: &mut usize,
     ) -> Result<Received, Failure> {
-        match self.stream(stream) {
-            Some(stream) => Ok(stream.receive(buffer, length)?),
+        let polls = !matches!(self.transport, Transport::WebSocket(_));
+        match self.stream(stream).map(|stream| stream.receive(buffer, length)) {
+            // `handle_end` knows what it is the end of.
+            Some(Err(error)) if polls && is_gone(&error) => Ok(Received::End),
+            Some(received) => Ok(received?),
             None => Ok(Received::Nothing),
         }
     }
@@ -256,8 +278,16 @@ impl Client {
         }
     }
 
-    /// The server closed a stream.
-    pub(crate) fn handle_end(&mut self) -> Result<Option<Incoming<'static>>, Failure> {
+    /// The server closed a stream. `Incoming::Closed` if the client has ended with it, as it wanted.
+    pub(crate) fn handle_end(&mut self, stream: usize) -> Result<Option<Incoming<'static>>, Failure> {
+        let goes_on = match &mut self.transport {
+            Transport::WebSocket(_) => false,
+            Transport::Polling(polling) => polling.handle_end(stream),
+            Transport::Upgrade(upgrade) => upgrade.handle_end(stream),
+        };
+        if goes_on {
+            return Ok(None);
+        }
         self.session.handle_closed()?;
         Ok(Some(Incoming::Closed))
     }
@@ -302,7 +332,7 @@ impl Client {
     fn stream(&mut self, stream: usize) -> Option<&mut Stream> {
         match &mut self.transport {
             Transport::WebSocket(websocket) => Some(&mut websocket.stream),
-            Transport::Polling(polling) => polling.streams.get_mut(stream),
+            Transport::Polling(polling) => polling.stream(stream),
             Transport::Upgrade(upgrade) => upgrade.stream(stream),
         }
     }

@@ -23,52 +23,150 @@ enum Leaving {
     Sent,
 }
 
+/// One of the two connections. A server may close it when no request is under way (Node does after five seconds); the
+/// next request then opens another. A request that crosses with such a close is sent again, as browsers do.
+struct Connection {
+    stream: Stream,
+    state: ConnectionState,
+    /// It has been of use: if it ends now, that need not be about the request under way.
+    has_answered: bool,
+    /// Its stream has replaced one, and is not watched yet.
+    is_new: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ConnectionState {
+    Connecting,
+    Open,
+    Ended,
+}
+
 /// The two connections, and what is under way on them.
 pub(super) struct Polling {
     /// For polls, and for posts.
-    pub(super) streams: [Stream; STREAMS],
-    connected: [bool; STREAMS],
+    connections: [Connection; STREAMS],
     /// Request heads, as far as they are the same every time; the session's once it is open.
     get_head: Vec<u8>,
     post_head: Vec<u8>,
     poll_due: bool,
     posting: bool,
     queued: Vec<u8>,
+    /// The body of the post under way.
+    posted: Vec<u8>,
     leaving: Leaving,
     /// The session is about to move: no request follows those under way.
     pausing: bool,
     endpoint: Rc<Endpoint>,
+    source: Option<IpAddr>,
+}
+
+impl Connection {
+    fn open(endpoint: &Endpoint, source: Option<IpAddr>, is_new: bool) -> io::Result<Self> {
+        let stream = Stream::connect(endpoint.address, source)?;
+        Ok(Self { stream, state: ConnectionState::Connecting, has_answered: false, is_new })
+    }
+
+    fn end(&mut self) {
+        self.state = ConnectionState::Ended;
+        self.stream.finish();
+    }
 }
 
 impl Polling {
     pub(super) fn open(endpoint: &Rc<Endpoint>, source: Option<IpAddr>) -> io::Result<Self> {
-        let connect = || Stream::connect(endpoint.address, source);
+        let connect = || Connection::open(endpoint, source, false);
         Ok(Self {
-            streams: [connect()?, connect()?],
-            connected: [false; STREAMS],
+            connections: [connect()?, connect()?],
             get_head: get_head(endpoint, "").into_bytes(),
             post_head: Vec::new(),
             poll_due: true,
             posting: false,
             queued: Vec::new(),
+            posted: Vec::new(),
             leaving: Leaving::No,
             pausing: false,
             endpoint: endpoint.clone(),
+            source,
         })
     }
 
     pub(super) fn writable(&mut self, stream: usize) -> Result<(), Failure> {
-        if !self.connected[stream] {
-            self.streams[stream].connect_result()?;
-            self.connected[stream] = true;
+        let connection = &mut self.connections[stream];
+        if connection.state == ConnectionState::Connecting {
+            connection.stream.connect_result()?;
+            connection.state = ConnectionState::Open;
         }
-        self.streams[stream].flush()?;
+        if connection.state == ConnectionState::Open {
+            connection.stream.flush()?;
+        }
         Ok(self.flush(&mut Vec::new())?)
     }
 
     /// Both, with their numbers.
     pub(super) fn streams(&self) -> [Option<(usize, &Stream)>; STREAMS] {
-        [Some((GET, &self.streams[GET])), Some((POST, &self.streams[POST]))]
+        [GET, POST].map(|number| Some((number, &self.connections[number].stream)))
+    }
+
+    pub(super) fn stream(&mut self, stream: usize) -> Option<&mut Stream> {
+        self.connections.get_mut(stream).map(|connection| &mut connection.stream)
+    }
+
+    /// A stream that has replaced another since the last call, once.
+    pub(super) fn take_new_stream(&mut self) -> Option<(usize, &Stream)> {
+        let number = [GET, POST].into_iter().find(|number| self.connections[*number].is_new)?;
+        self.connections[number].is_new = false;
+        Some((number, &self.connections[number].stream))
+    }
+
+    /// The server closed a stream. False if that is the end of the session: it owed an answer there.
+    pub(super) fn handle_end(&mut self, stream: usize) -> bool {
+        if self.is_under_way(stream) {
+            let connection = &self.connections[stream];
+            if !connection.has_answered || connection.stream.has_partial() {
+                return false;
+            }
+            self.take_back(stream);
+        }
+        self.connections[stream].end();
+        true
+    }
+
+    /// What was under way is to be sent again.
+    fn take_back(&mut self, stream: usize) {
+        if stream == GET {
+            self.poll_due = true;
+            return;
+        }
+        self.posting = false;
+        if !self.queued.is_empty() {
+            self.posted.push(SEPARATOR);
+        }
+        self.posted.append(&mut self.queued);
+        std::mem::swap(&mut self.posted, &mut self.queued);
+        if self.leaving == Leaving::Sent {
+            self.leaving = Leaving::Queued;
+        }
+    }
+
+    /// Sends a request that is under way from here on.
+    fn request(&mut self, stream: usize, bytes: &[u8]) -> io::Result<()> {
+        match self.connections[stream].stream.send(bytes) {
+            Err(error) if is_gone(&error) && self.handle_end(stream) => self.is_ready(stream).map(drop),
+            sent => sent,
+        }
+    }
+
+    fn is_under_way(&self, stream: usize) -> bool {
+        if stream == GET { !self.poll_due } else { self.posting }
+    }
+
+    /// Whether a request can be sent now. Opens a connection again that the server has closed.
+    fn is_ready(&mut self, stream: usize) -> io::Result<bool> {
+        let connection = &mut self.connections[stream];
+        if connection.state == ConnectionState::Ended {
+            *connection = Connection::open(&self.endpoint, self.source, true)?;
+        }
+        Ok(connection.state == ConnectionState::Open)
     }
 
     /// Starts no more requests. What is to be sent is kept.
@@ -104,11 +202,18 @@ impl Polling {
                 return Ok(Some(Found::Packet(packet)));
             }
             let Some((response, used)) = http::decode(input.bytes)? else { return Ok(None) };
-            if response.status != 200 {
-                return Err(Failure::Status(response.status));
+            if !self.is_under_way(input.stream) {
+                // RFC 9110 §15.5.9: nobody asked, and what it says is that it closes the connection.
+                input.bytes = &[];
+                self.connections[input.stream].end();
+                return Ok(None);
             }
+            if response.status != 200 {
+                return Err(Failure::of_status(&response));
+            }
+            self.connections[input.stream].has_answered = true;
             if response.last {
-                return Err(Failure::Packet("the server does not keep the connection"));
+                self.connections[input.stream].end();
             }
             input.bytes = &input.bytes[used..];
             if input.stream == GET {
@@ -145,7 +250,8 @@ impl Polling {
         if self.pausing {
             return Ok(());
         }
-        if self.connected[POST] && !self.posting && !self.queued.is_empty() && !self.post_head.is_empty() {
+        let posts = !self.posting && !self.queued.is_empty() && !self.post_head.is_empty();
+        if posts && self.is_ready(POST)? {
             self.posting = true;
             if self.leaving == Leaving::Queued {
                 self.leaving = Leaving::Sent;
@@ -155,15 +261,24 @@ impl Polling {
             push_decimal(self.queued.len() as u64, body);
             body.extend_from_slice(b"\r\n\r\n");
             body.extend_from_slice(&self.queued);
-            self.queued.clear();
-            self.streams[POST].send(body)?;
+            self.posted.clear();
+            std::mem::swap(&mut self.posted, &mut self.queued);
+            self.request(POST, body)?;
         }
-        if self.connected[GET] && self.poll_due && self.leaving == Leaving::No {
+        if self.poll_due && self.leaving == Leaving::No && self.is_ready(GET)? {
             self.poll_due = false;
-            self.streams[GET].send(&self.get_head)?;
+            let head = std::mem::take(&mut self.get_head);
+            let sent = self.request(GET, &head);
+            self.get_head = head;
+            sent?;
         }
         Ok(())
     }
+}
+
+/// True of an error that means that the other side has closed the connection.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 /// The packets of a body.

@@ -63,15 +63,22 @@ impl Upgrade {
     }
 
     pub(super) fn take_new_stream(&mut self) -> Option<(usize, &Stream)> {
-        let is_new = std::mem::take(&mut self.is_new);
-        self.websocket.as_ref().filter(|_| is_new).map(|websocket| (WEBSOCKET, &websocket.stream))
+        if std::mem::take(&mut self.is_new) {
+            return self.websocket.as_ref().map(|websocket| (WEBSOCKET, &websocket.stream));
+        }
+        self.polling.as_mut()?.take_new_stream()
+    }
+
+    /// The server closed a stream. False if the client has ended with it.
+    pub(super) fn handle_end(&mut self, stream: usize) -> bool {
+        stream != WEBSOCKET && self.polling.as_mut().is_none_or(|polling| polling.handle_end(stream))
     }
 
     /// `None` for one that is not there (any more).
     pub(super) fn stream(&mut self, stream: usize) -> Option<&mut Stream> {
         match stream {
             WEBSOCKET => self.websocket.as_mut().map(|websocket| &mut websocket.stream),
-            _ => self.polling.as_mut()?.streams.get_mut(stream),
+            _ => self.polling.as_mut()?.stream(stream),
         }
     }
 

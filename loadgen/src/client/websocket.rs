@@ -91,7 +91,7 @@ impl WebSocket {
     fn decode_upgrade<'a>(&mut self, input: &mut Input<'a>) -> Result<Option<Found<'a>>, Failure> {
         let Some((response, used)) = http::decode(input.bytes)? else { return Ok(None) };
         if response.status != 101 {
-            return Err(Failure::Status(response.status));
+            return Err(Failure::of_status(&response));
         }
         if response.accept != Some(ACCEPT) {
             return Err(Failure::Packet("wrong Sec-WebSocket-Accept"));

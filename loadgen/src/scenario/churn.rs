@@ -126,6 +126,7 @@ mod tests {
             slots: &mut [],
             out: &mut Vec::new(),
             failed: &mut Vec::new(),
+            opened: &mut Vec::new(),
             commands: &mut commands,
         };
         churn.turn(&mut clients, now, &mut Stats::new());

@@ -120,6 +120,8 @@ pub(crate) struct Clients<'a> {
     pub(crate) out: &'a mut Vec<u8>,
     /// Clients whose stream failed while sending; the worker takes them out.
     pub(crate) failed: &'a mut Vec<(usize, Failure)>,
+    /// Clients that sent something and may have opened a stream for it; the worker watches that.
+    pub(crate) opened: &'a mut Vec<usize>,
     pub(crate) commands: &'a mut Vec<Command>,
 }
 
@@ -141,6 +143,9 @@ impl Clients<'_> {
         client.emit(packet, self.out);
         if let Err(failure) = client.flush(self.out) {
             self.failed.push((position, failure));
+        }
+        if client.may_reopen() {
+            self.opened.push(position);
         }
     }
 

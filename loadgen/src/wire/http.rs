@@ -24,8 +24,8 @@ pub(crate) struct Response<'a> {
 pub(crate) enum ResponseError {
     #[error("not an HTTP/1.1 response")]
     Malformed,
-    #[error("a response without Content-Length")]
-    NoLength,
+    #[error("status {status} without Content-Length")]
+    NoLength { status: u16 },
     #[error("a response that is too large")]
     TooLarge,
 }
@@ -57,7 +57,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(Response<'_>, usize)>, Resp
         (100..200 | 204 | 304, _) => 0,
         (_, Some(length)) if length > BODY_BYTES_MAX => return Err(ResponseError::TooLarge),
         (_, Some(length)) => length,
-        (_, None) => return Err(ResponseError::NoLength),
+        (200, None) => return Err(ResponseError::NoLength { status }),
+        // What is wrong is said by the status; its body may end in any way.
+        (_, None) => 0,
     };
     let Some(body) = bytes.get(head_bytes..head_bytes + length) else { return Ok(None) };
     response.body = body;
@@ -89,7 +91,10 @@ mod tests {
 
     #[test]
     fn a_body_of_unknown_length_is_refused() {
-        assert_eq!(decode(b"HTTP/1.1 200 OK\r\n\r\n"), Err(ResponseError::NoLength));
+        assert_eq!(decode(b"HTTP/1.1 200 OK\r\n\r\n"), Err(ResponseError::NoLength { status: 200 }));
+        let (response, _) =
+            decode(b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3").unwrap().unwrap();
+        assert_eq!(response.status, 404);
         assert_eq!(decode(b"nonsense\r\n\r\n"), Err(ResponseError::Malformed));
     }
 }

@@ -69,8 +69,12 @@ impl State {
             match received {
                 Received::Nothing => return Ok(Serviced::Open),
                 Received::End => {
-                    client.handle_end()?;
-                    return Ok(Serviced::Closed);
+                    if client.handle_end(stream)?.is_some() {
+                        return Ok(Serviced::Closed);
+                    }
+                    // What was under way there may be due again.
+                    client.flush(&mut self.out)?;
+                    return Ok(Serviced::Open);
                 }
                 Received::All | Received::Some => {}
             }
