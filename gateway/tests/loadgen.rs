@@ -20,7 +20,7 @@ use support::gateway::Gateway;
 use tempfile::TempDir;
 use tidegate_loadgen::options::{Command as Loadgen, CommandLine, Options};
 use tidegate_loadgen::report::Report;
-use tidegate_loadgen::run::{Show, run_parts};
+use tidegate_loadgen::run::{Interrupt, Show, run_parts};
 
 /// From the start of Node to its address.
 const START: Duration = Duration::from_secs(60);
@@ -172,7 +172,8 @@ fn the_parts_of_a_mix_run_beside_each_other() {
     let gateway = Gateway::start(&["--app", "bench", "--cores", "2"]);
     let line = ["loadgen", "mix", &file.display().to_string(), "--url", &gateway.url].map(str::to_owned);
     let Loadgen::Mix(options) = CommandLine::parse_from(line).command else { panic!("that is a mix") };
-    let reports = run_parts(&options.parts().unwrap(), &options.output, Show::Nothing).unwrap();
+    let parts = options.parts().unwrap();
+    let reports = run_parts(&parts, &options.output, Show::Nothing, &Interrupt::never()).unwrap();
     gateway.stop();
     let found: Vec<_> = reports.iter().map(|report| (report.name.as_str(), report.messages)).collect();
     assert_eq!(found, [("chat", 60), ("echo", 50), ("idle", 0)]);

@@ -2,12 +2,13 @@
 
 use clap::Parser as _;
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use tidegate_loadgen::options::{
     Command, CommandLine, CompareOptions, MixOptions, Options, OutputOptions, Part, ScenarioOptions,
 };
 use tidegate_loadgen::report::{Report, html, load as load_reports, save_html, save_mix};
-use tidegate_loadgen::run::{Show, run_parts};
+use tidegate_loadgen::run::{Interrupt, Show, run_parts};
 
 /// The run went through, and the server lost, doubled or damaged something.
 const EXIT_ERRORS: u8 = 1;
@@ -15,26 +16,38 @@ const EXIT_ERRORS: u8 = 1;
 const EXIT_FAILED: u8 = 2;
 
 fn main() -> ExitCode {
-    let result = match CommandLine::parse().command {
-        Command::Load(scenario) => load(scenario),
-        Command::Mix(options) => mix(&options),
-        Command::Compare(options) => compare(&options),
-        Command::Selftest => selftest(),
+    let command = CommandLine::parse().command;
+    let mut interrupted = None;
+    let interrupt = match &command {
+        Command::Load(_) | Command::Mix(_) => Interrupt::on_signals(),
+        Command::Compare(_) | Command::Selftest => Ok(Interrupt::never()),
     };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(EXIT_ERRORS),
-        Err(error) => {
+    let result = interrupt.map_err(Into::into).and_then(|interrupt| {
+        let result = match command {
+            Command::Load(scenario) => load(scenario, &interrupt),
+            Command::Mix(options) => mix(&options, &interrupt),
+            Command::Compare(options) => compare(&options),
+            Command::Selftest => selftest(),
+        };
+        interrupted = interrupt.exit_code();
+        result
+    });
+    match (result, interrupted) {
+        (Ok(_), Some(code)) => ExitCode::from(code),
+        (Ok(true), None) => ExitCode::SUCCESS,
+        (Ok(false), None) => ExitCode::from(EXIT_ERRORS),
+        (Err(error), _) => {
             eprintln!("tidegate-loadgen: {error}");
-            ExitCode::from(EXIT_FAILED)
+            ExitCode::from(interrupted.unwrap_or(EXIT_FAILED))
         }
     }
 }
 
-fn load(scenario: ScenarioOptions) -> Result<bool, Box<dyn Error>> {
+fn load(scenario: ScenarioOptions, interrupt: &Interrupt) -> Result<bool, Box<dyn Error>> {
     let output = scenario.output().clone();
+    output.check()?;
     let part = Part { name: scenario.name().into(), options: Options { scenario } };
-    let reports = run_parts(&[part], &output, Show::Live)?;
+    let reports = run_parts(&[part], &output, Show::Live, interrupt)?;
     print_all(&reports);
     if let Some(path) = &output.json {
         reports[0].save(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -42,12 +55,13 @@ fn load(scenario: ScenarioOptions) -> Result<bool, Box<dyn Error>> {
     save(&reports, &output)
 }
 
-fn mix(options: &MixOptions) -> Result<bool, Box<dyn Error>> {
+fn mix(options: &MixOptions, interrupt: &Interrupt) -> Result<bool, Box<dyn Error>> {
     if options.output.hdr.is_some() {
         return Err("--hdr is for one scenario: the parts of a mix have latencies of different kinds".into());
     }
-    let parts = options.parts()?;
-    let reports = run_parts(&parts, &options.output, Show::Live)?;
+    let parts = options.parts().map_err(|error| format!("{}: {error}", options.file.display()))?;
+    options.output.check()?;
+    let reports = run_parts(&parts, &options.output, Show::Live, interrupt)?;
     print_all(&reports);
     if let Some(path) = &options.output.json {
         save_mix(&reports, path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -58,13 +72,18 @@ fn mix(options: &MixOptions) -> Result<bool, Box<dyn Error>> {
 fn selftest() -> Result<bool, Box<dyn Error>> {
     let checks = tidegate_loadgen::selftest::selftest()?;
     for check in &checks {
-        println!("  {}  {}", if check.holds { "ok    " } else { "FAILED" }, check.name);
+        print(&format!("  {}  {}\n", if check.holds { "ok    " } else { "FAILED" }, check.name));
     }
     Ok(checks.iter().all(|check| check.holds))
 }
 
 fn print_all(reports: &[Report]) {
-    reports.iter().for_each(|report| print!("{report}"));
+    reports.iter().for_each(|report| print(&report.to_string()));
+}
+
+/// Prints what may not be wanted: whoever closes the pipe has read enough, and the files are still to be written.
+fn print(text: &str) {
+    let _nobody_listens = io::stdout().write_all(text.as_bytes());
 }
 
 /// Writes the other files that are wanted. True if all was well.
@@ -80,6 +99,7 @@ fn save(reports: &[Report], output: &OutputOptions) -> Result<bool, Box<dyn Erro
 
 /// Shows results of earlier runs. A run is named by its file, and a part of a mix by both.
 fn compare(options: &CompareOptions) -> Result<bool, Box<dyn Error>> {
+    options.check()?;
     let mut runs: Vec<(String, Report)> = Vec::new();
     for path in &options.files {
         let reports = load_reports(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -92,7 +112,7 @@ fn compare(options: &CompareOptions) -> Result<bool, Box<dyn Error>> {
         runs.extend(named);
     }
     for (name, report) in &runs {
-        print!("{name}: {report}");
+        print(&format!("{name}: {report}"));
     }
     if let Some(path) = &options.report {
         let page = match runs.as_slice() {

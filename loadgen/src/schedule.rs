@@ -20,6 +20,17 @@ impl Schedule {
     pub(crate) fn time_of(&self, n: u64) -> Nanos {
         self.start.saturating_add(rounded(n as f64 * SECOND as f64 / self.per_second))
     }
+
+    /// How many events are due before `time`.
+    pub(crate) fn count_before(&self, time: Nanos) -> u64 {
+        let span = time.saturating_sub(self.start) as f64 / SECOND as f64;
+        let mut count = rounded(span * self.per_second).saturating_add(1);
+        // Rounding may be off by one or two either way.
+        while count > 0 && self.time_of(count - 1) >= time {
+            count -= 1;
+        }
+        count
+    }
 }
 
 #[expect(
@@ -60,6 +71,18 @@ mod tests {
             assert!((0..5_000).all(|n| schedule.time_of(n) <= schedule.time_of(n + 1)), "{rate}");
         }
         assert_eq!(Schedule::new(u64::MAX, 1.0).time_of(9), u64::MAX);
+    }
+
+    #[test]
+    fn the_events_before_a_moment_are_those_that_are_due_before_it() {
+        for rate in [0.001, 7.0, 99_999.0, 3e6] {
+            let schedule = Schedule::new(5 * SECOND, rate);
+            for time in [0, 5 * SECOND, 5 * SECOND + 1, 6 * SECOND, 7_123_456_789] {
+                let count = schedule.count_before(time);
+                assert!(count == 0 || schedule.time_of(count - 1) < time, "{rate} before {time}");
+                assert!(schedule.time_of(count) >= time, "{rate} before {time}");
+            }
+        }
     }
 
     #[test]

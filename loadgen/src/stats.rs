@@ -31,11 +31,14 @@ pub struct Errors {
     pub mismatched: u64,
     /// Clients that waited for a heartbeat longer than the server promised.
     pub heartbeats_missed: u64,
+    /// Messages (or clients) that were due and never sent: the rate is beyond the generator.
+    #[serde(default)]
+    pub unsent: u64,
 }
 
 impl Errors {
     /// Each kind with its name and what it means.
-    pub fn kinds(&self) -> [(Allow, &'static str, u64); 7] {
+    pub fn kinds(&self) -> [(Allow, &'static str, u64); 8] {
         [
             (Allow::FailedToJoin, "clients that could not join", self.failed_to_join),
             (Allow::Disconnected, "clients that were disconnected", self.disconnected),
@@ -44,6 +47,7 @@ impl Errors {
             (Allow::Reordered, "messages after a later one", self.reordered),
             (Allow::Mismatched, "messages with wrong content", self.mismatched),
             (Allow::HeartbeatsMissed, "clients that missed a heartbeat", self.heartbeats_missed),
+            (Allow::Unsent, "messages that were due and that the generator never came to send", self.unsent),
         ]
     }
 
@@ -66,6 +70,7 @@ impl Errors {
         self.reordered += other.reordered;
         self.mismatched += other.mismatched;
         self.heartbeats_missed += other.heartbeats_missed;
+        self.unsent += other.unsent;
     }
 }
 
@@ -128,6 +133,8 @@ pub(crate) struct Stats {
     /// In the measured window, per worker.
     pub(crate) measured: Vec<Load>,
     pub(crate) disturbance: Disturbance,
+    /// When the plan ended; before its own end if it was cut short.
+    pub(crate) ended_at: Nanos,
     /// The second under way.
     pub(crate) interval: Interval,
 }
@@ -160,6 +167,7 @@ impl Stats {
             connecting: Vec::new(),
             measured: Vec::new(),
             disturbance: Disturbance::default(),
+            ended_at: 0,
             interval: Interval::new(0),
         }
     }
@@ -209,10 +217,13 @@ impl Stats {
         });
     }
 
-    /// Keeps the description of an error, if there is room.
+    /// Keeps the description of an error, if it is new and there is room.
     pub(crate) fn describe(&mut self, description: impl FnOnce() -> String) {
         if self.samples.len() < SAMPLES_MAX {
-            self.samples.push(description());
+            let description = description();
+            if !self.samples.contains(&description) {
+                self.samples.push(description);
+            }
         }
     }
 
@@ -239,8 +250,10 @@ impl Stats {
             }
         }
         self.errors.add(&other.errors);
-        self.samples.extend(other.samples);
-        self.samples.truncate(SAMPLES_MAX);
+        for sample in other.samples {
+            self.describe(|| sample);
+        }
+        self.ended_at = self.ended_at.max(other.ended_at);
         self.connecting.extend(other.connecting);
         self.measured.extend(other.measured);
         self.disturbance.merge(other.disturbance);

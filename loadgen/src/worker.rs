@@ -10,6 +10,8 @@ use crate::clock::{self, Nanos, SECOND};
 use crate::interval::Interval;
 use crate::options::SourceAddresses;
 use crate::readiness::{Event, Readiness};
+use crate::run::Interrupt;
+use crate::run::limits::explain;
 use crate::scenario::{Clients, Command, Fault, Plan, Scenario, Share};
 use crate::schedule::Schedule;
 use crate::stats::{Load, Stats};
@@ -29,6 +31,10 @@ const DRAIN_MAX: Nanos = 5 * SECOND;
 const CLOSE_MAX: Nanos = 3 * SECOND;
 /// How often a worker that waits for the others looks for its plan.
 const WAIT_TICK: Nanos = SECOND / 200;
+/// How often a worker looks whether it was interrupted, at least.
+const INTERRUPT_TICK: Nanos = SECOND / 10;
+/// How long it waits for anything when it was.
+const INTERRUPTED_MAX: Nanos = SECOND;
 /// How often clients are asked whether their heartbeat is overdue.
 const HEARTBEAT_TICK: Nanos = SECOND;
 /// Between two moments at which others on this core get a turn.
@@ -45,19 +51,23 @@ pub(crate) struct Assignment {
     pub(crate) sources: Option<SourceAddresses>,
     /// When the run began: seconds count from here.
     pub(crate) origin: Nanos,
+    pub(crate) interrupt: Interrupt,
 }
 
 /// What a worker tells the run.
 pub(crate) enum Progress {
     /// A second is over.
     Second(Box<Interval>),
-    /// Every client has joined or failed.
-    Connected,
+    /// Every client has joined or failed: how many did, and why others did not.
+    Connected { joined: u64, samples: Vec<String> },
     /// The run is over for this worker.
     Done(Box<Stats>),
+    /// The worker could not go on.
+    Failed(io::Error),
 }
 
 /// The way from a worker to the run.
+#[derive(Clone)]
 pub(crate) struct Teller {
     /// Which part of the run the worker belongs to.
     pub(crate) part: usize,
@@ -66,7 +76,7 @@ pub(crate) struct Teller {
 
 impl Teller {
     /// False if the run was given up.
-    fn tell(&self, progress: Progress) -> bool {
+    pub(crate) fn tell(&self, progress: Progress) -> bool {
         self.run.send((self.part, progress)).is_ok()
     }
 }
@@ -91,6 +101,8 @@ pub(crate) struct Worker<S> {
     /// When the second under way is over, and what the thread had used when it began.
     second_ends: Nanos,
     second_cpu: Nanos,
+    /// When it looks next whether it was interrupted, whatever it waits for.
+    look_at: Nanos,
     errors_told: u64,
     yield_at: Nanos,
 }
@@ -112,6 +124,7 @@ impl<S: Scenario> Worker<S> {
             deadlines: VecDeque::new(),
             second_ends: assignment.origin + SECOND,
             second_cpu: clock::thread_cpu(),
+            look_at: 0,
             errors_told: 0,
             yield_at: assignment.origin,
             assignment,
@@ -123,7 +136,9 @@ impl<S: Scenario> Worker<S> {
         self.connect().await?;
         self.with_clients(|scenario, clients, _| scenario.prepare(clients));
         self.wait_outstanding(CONNECT_STALL).await?;
-        if !self.run.tell(Progress::Connected) {
+        let stats = &self.state.stats;
+        let connected = Progress::Connected { joined: stats.joined, samples: stats.samples.clone() };
+        if !self.run.tell(connected) {
             return Ok(());
         }
         let plan = loop {
@@ -135,7 +150,10 @@ impl<S: Scenario> Worker<S> {
         };
         self.carry_out(plan).await?;
         self.wait_outstanding(DRAIN_MAX).await?;
-        self.scenario.finish(&mut self.state.stats);
+        // Who is interrupted has not waited for what is outstanding, and does not judge it.
+        if !self.is_interrupted() {
+            self.scenario.finish(&mut self.state.stats);
+        }
         self.close().await?;
         self.tell_second(clock::now());
         let _the_run_was_given_up = self.run.tell(Progress::Done(Box::new(self.state.stats)));
@@ -147,6 +165,10 @@ impl<S: Scenario> Worker<S> {
         let ramp = self.assignment.ramp.map(|rate| Schedule::new(began.wall, rate));
         self.state.last_progress = began.wall;
         loop {
+            if self.is_interrupted() {
+                self.drop_connecting();
+                break;
+            }
             let now = clock::now();
             let mut next_due = None;
             while self.opened() < self.assignment.share.clients
@@ -184,7 +206,8 @@ impl<S: Scenario> Worker<S> {
     fn open(&mut self, position: usize, number: u32, due: Nanos) -> io::Result<()> {
         let now = clock::now();
         let source = self.assignment.sources.as_ref().map(|sources| sources.pick(number));
-        let client = Client::open(number, &self.endpoint, source, due, now)?;
+        let client =
+            Client::open(number, &self.endpoint, source, due, now).map_err(|error| explain(error, source))?;
         for (index, stream) in client.streams() {
             self.readiness.watch(stream, token(position, index))?;
         }
@@ -202,10 +225,22 @@ impl<S: Scenario> Worker<S> {
         Ok(())
     }
 
+    fn is_interrupted(&self) -> bool {
+        self.assignment.interrupt.came()
+    }
+
+    /// Forgets the clients that have not joined: that is nobody's fault.
+    fn drop_connecting(&mut self) {
+        let is_connecting = |client: &mut Client| !client.is_joined();
+        let dropped = self.clients.iter_mut().filter_map(|slot| slot.take_if(is_connecting)).count();
+        self.state.alive -= dropped;
+        self.state.connecting = 0;
+    }
+
     fn give_up_connecting(&mut self) {
         for position in 0..self.clients.len() {
             if self.clients[position].as_ref().is_some_and(|client| !client.is_joined()) {
-                self.lose(position, &Failure::Packet("the handshake stalled"));
+                self.lose(position, &Failure::Stalled);
             }
         }
         let never_began = self.assignment.share.clients - self.opened();
@@ -220,12 +255,19 @@ impl<S: Scenario> Worker<S> {
         self.with_clients(|scenario, clients, _| scenario.start(plan, clients));
         let mut measuring: Option<Load> = None;
         let mut check_at = plan.start;
+        self.state.stats.ended_at = plan.end;
         loop {
             let now = clock::now();
             if measuring.is_none() && now >= plan.measure_from {
                 measuring = Some(clock::thread_load());
             }
             if now >= plan.end || self.scenario.is_complete() {
+                break;
+            }
+            let all_gone = self.state.alive == 0 && !self.scenario.reopens();
+            if all_gone || self.is_interrupted() {
+                self.scenario.cut_short(now);
+                self.state.stats.ended_at = now;
                 break;
             }
             if now >= check_at {
@@ -238,12 +280,29 @@ impl<S: Scenario> Worker<S> {
             let boundary = if measuring.is_none() { plan.measure_from } else { plan.end };
             self.turn(due.unwrap_or(boundary).min(boundary).min(check_at)).await?;
         }
-        // What was due is sent, however late: the schedule waits for nobody.
-        self.with_clients(|scenario, clients, stats| scenario.turn(clients, clock::now(), stats));
-        self.carry_out_commands()?;
+        self.catch_up().await?;
         let measured = clock::thread_load();
         let load = measuring.map_or(Load::default(), |began| measured.since(&began));
         self.state.stats.measured.push(load);
+        Ok(())
+    }
+
+    /// What was due is sent, however late: the schedule waits for nobody. What is left when as much time is over as
+    /// answers have is an error.
+    async fn catch_up(&mut self) -> io::Result<()> {
+        let give_up = clock::now() + DRAIN_MAX;
+        loop {
+            let now = clock::now();
+            let due = self.with_clients(|scenario, clients, stats| scenario.turn(clients, now, stats));
+            self.carry_out_commands()?;
+            if due.is_none_or(|due| due > now) || now >= give_up || self.is_interrupted() {
+                break;
+            }
+            self.turn(now).await?;
+        }
+        if !self.is_interrupted() {
+            self.state.stats.errors.unsent += self.scenario.unsent();
+        }
         Ok(())
     }
 
@@ -295,11 +354,16 @@ impl<S: Scenario> Worker<S> {
     }
 
     async fn wait_outstanding(&mut self, longest: Nanos) -> io::Result<()> {
-        let deadline = clock::now() + longest;
-        while self.scenario.outstanding() > 0 && clock::now() < deadline {
-            self.turn(deadline).await?;
+        let began = clock::now();
+        while self.scenario.outstanding() > 0 && clock::now() < self.deadline(began, longest) {
+            self.turn(self.deadline(began, longest)).await?;
         }
         Ok(())
+    }
+
+    /// When something that began at `began` has taken too long.
+    fn deadline(&self, began: Nanos, longest: Nanos) -> Nanos {
+        began + if self.is_interrupted() { longest.min(INTERRUPTED_MAX) } else { longest }
     }
 
     async fn close(&mut self) -> io::Result<()> {
@@ -316,18 +380,21 @@ impl<S: Scenario> Worker<S> {
             }
         }
         self.state.stats.interval.connected = 0;
-        let deadline = clock::now() + CLOSE_MAX;
-        while self.state.alive > 0 && clock::now() < deadline {
-            self.turn(deadline).await?;
+        let began = clock::now();
+        while self.state.alive > 0 && clock::now() < self.deadline(began, CLOSE_MAX) {
+            self.turn(self.deadline(began, CLOSE_MAX)).await?;
         }
         Ok(())
     }
 
     /// Handles what is ready; sleeps until `deadline` at most if nothing is.
     async fn turn(&mut self, deadline: Nanos) -> io::Result<()> {
-        self.readiness.arm(deadline.min(self.second_ends))?;
+        self.readiness.arm(deadline.min(self.second_ends).min(self.look_at))?;
         self.readiness.wait(&mut self.events).await?;
         let now = clock::now();
+        if now >= self.look_at {
+            self.look_at = now + INTERRUPT_TICK;
+        }
         if now >= self.second_ends {
             self.tell_second(now);
         }
@@ -416,7 +483,7 @@ impl<S: Scenario> Worker<S> {
             let Some((_, position, number)) = self.deadlines.pop_front() else { return };
             let waits = |client: &Client| client.number == number && !client.is_joined();
             if self.clients[position].as_ref().is_some_and(waits) {
-                self.lose(position, &Failure::Packet("the handshake stalled"));
+                self.lose(position, &Failure::Stalled);
             }
         }
     }

@@ -58,6 +58,8 @@ pub(crate) enum Failure {
     Frame(#[from] FrameError),
     #[error("bad packet: {0}")]
     Packet(&'static str),
+    #[error("the handshake stalled")]
+    Stalled,
     #[error("refused by the namespace: {0}")]
     Refused(String),
     #[error("closed by the server")]

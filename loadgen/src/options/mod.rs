@@ -15,7 +15,7 @@ pub use values::{Cores, SourceAddresses, Url};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::time::Duration;
-use values::{parse_duration, parse_rate};
+use values::{parse_duration, parse_rate, parse_time_span};
 
 /// The load generator that tells the truth about latency, for any Socket.IO server (protocol 5 over Engine.IO 4).
 ///
@@ -23,7 +23,8 @@ use values::{parse_duration, parse_rate};
 /// `news` with its arguments to everyone; `join` and `leave` take a room, and `join` is acknowledged; `room` takes a
 /// room and arguments, and emits `msg` with those to the room. docs/loadgen.md has a server of twenty lines.
 ///
-/// Exit code: 0, or 1 if anything was lost, doubled, damaged or disconnected, or 2 if the run did not go through.
+/// Exit code: 0, or 1 if anything was lost, doubled, damaged or disconnected, or 2 if the run did not go through. The
+/// first Ctrl-C ends the run and has it reported (exit code 130), the second ends it at once.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tidegate-loadgen", version)]
 pub struct CommandLine {
@@ -100,7 +101,7 @@ pub struct Common {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     pub connections: u32,
     /// The measured time.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time_span)]
     pub duration: Duration,
     /// Time under load before the measured time.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]

@@ -1,7 +1,9 @@
 //! What to do with a result, and which errors are none.
 
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// What to do with the result of a run.
 #[derive(Clone, Debug, Default, Args)]
@@ -26,6 +28,28 @@ pub struct OutputOptions {
     pub allow: Vec<Allow>,
 }
 
+impl OutputOptions {
+    /// Finds out before the run whether the files can be written after it.
+    pub fn check(&self) -> io::Result<()> {
+        [&self.json, &self.hdr, &self.report].into_iter().flatten().try_for_each(|path| check_file(path))
+    }
+}
+
+impl CompareOptions {
+    /// The same.
+    pub fn check(&self) -> io::Result<()> {
+        self.report.iter().try_for_each(|path| check_file(path))
+    }
+}
+
+/// What is there stays as it is, and what is not there is not there afterwards.
+fn check_file(path: &Path) -> io::Result<()> {
+    let was_there = path.exists();
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.map_err(|error| io::Error::other(format!("cannot write {}: {error}", path.display())))?;
+    if was_there { Ok(()) } else { fs::remove_file(path) }
+}
+
 /// A kind of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[expect(missing_docs, reason = "the names are those of `Errors`")]
@@ -37,6 +61,7 @@ pub enum Allow {
     Reordered,
     Mismatched,
     HeartbeatsMissed,
+    Unsent,
     /// All of them.
     All,
 }

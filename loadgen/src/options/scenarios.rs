@@ -1,6 +1,6 @@
 //! What the clients can be told to do.
 
-use super::values::{parse_duration, parse_rate, parse_share};
+use super::values::{parse_rate, parse_share, parse_time_span};
 use super::{Common, OutputOptions};
 use clap::{Args, Subcommand, ValueEnum};
 use std::time::Duration;
@@ -155,7 +155,7 @@ pub struct ChurnOptions {
     #[arg(long, value_name = "PER_SECOND", default_value = "50", value_parser = parse_rate)]
     pub rate: f64,
     /// How long a client stays; instead of `--rate`, which is then connections by stay.
-    #[arg(long, value_name = "TIME", conflicts_with = "rate", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", conflicts_with = "rate", value_parser = parse_time_span)]
     pub stay: Option<Duration>,
 }
 
@@ -163,8 +163,8 @@ impl ChurnOptions {
     /// Clients that come per second.
     pub fn arrivals_per_second(&self) -> f64 {
         match self.stay {
-            Some(stay) if !stay.is_zero() => f64::from(self.common.connections) / stay.as_secs_f64(),
-            _ => self.rate,
+            Some(stay) => f64::from(self.common.connections) / stay.as_secs_f64(),
+            None => self.rate,
         }
     }
 }

@@ -6,6 +6,11 @@ use std::time::Duration;
 
 /// Source addresses of one run.
 const SOURCES_MAX: u32 = 65_536;
+/// Longest time that can be asked for. Moments in nanoseconds stay far from the end of a u64.
+const DURATION_MAX: Duration = Duration::from_hours(366 * 24);
+/// Events per second that can be asked for: ten times what a core can send, and one a day.
+const RATE_MAX: f64 = 1e7;
+const RATE_MIN: f64 = 1e-5;
 
 /// Where the server is: `http://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +25,16 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("https://") || text.starts_with("wss://") {
+            return Err("there is no TLS here: measure behind what ends it".into());
+        }
         let host = text.strip_prefix("http://").ok_or("it must start with http://")?;
         let host = host.strip_suffix('/').unwrap_or(host);
         if host.contains('/') {
             return Err("the path goes into --path".into());
+        }
+        if host.contains(['?', '#', '@']) || host.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err("it has a host and perhaps a port, and nothing else".into());
         }
         let name_and_port = if host.rsplit(']').next().is_some_and(|tail| tail.contains(':')) {
             host.into()
@@ -44,6 +55,11 @@ pub struct SourceAddresses {
 }
 
 impl SourceAddresses {
+    /// How many there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
     /// The address of client `number`.
     pub(crate) fn pick(&self, number: u32) -> IpAddr {
         IpAddr::V4(Ipv4Addr::from_bits(self.first.to_bits() + number % self.count))
@@ -106,13 +122,28 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("{unit}: not one of ms, s, m, h")),
     };
     let number: f64 = number.parse().map_err(|_| format!("{number}: not a number"))?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())
+    match Duration::try_from_secs_f64(number * seconds) {
+        Ok(duration) if duration <= DURATION_MAX => Ok(duration),
+        _ => Err("longer than a year".into()),
+    }
+}
+
+/// The same, above zero.
+pub(super) fn parse_time_span(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("in no time nothing is measured".into()),
+        duration => Ok(duration),
+    }
 }
 
 /// Events per second, above zero.
 pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
+        Ok(rate) if rate > RATE_MAX => {
+            Err(format!("more than {RATE_MAX} per second is beyond any generator"))
+        }
+        Ok(rate) if rate >= RATE_MIN => Ok(rate),
+        Ok(rate) if rate > 0.0 => Err(format!("less than {RATE_MIN} per second is none")),
         _ => Err("not a number above zero".into()),
     }
 }
@@ -136,7 +167,9 @@ mod tests {
         assert_eq!("http://127.0.0.1".parse::<Url>().unwrap().address.port(), 80);
         assert_eq!("http://[::1]:81".parse::<Url>().unwrap().address, "[::1]:81".parse().unwrap());
         assert_eq!("http://[::1]".parse::<Url>().unwrap().address.port(), 80);
-        assert!("https://127.0.0.1".parse::<Url>().is_err());
+        assert!("https://127.0.0.1".parse::<Url>().unwrap_err().contains("no TLS"));
+        assert!("127.0.0.1:3000".parse::<Url>().unwrap_err().contains("http://"));
+        assert!("http://127.0.0.1:3000?a=b".parse::<Url>().is_err());
         assert!("http://127.0.0.1/socket.io".parse::<Url>().is_err());
     }
 
@@ -175,5 +208,17 @@ mod tests {
         assert!(parse_duration("5").is_err());
         assert!(parse_duration("s").is_err());
         assert!(parse_duration("5d").is_err());
+        assert!(parse_duration("99999h").is_err());
+        assert!(parse_duration("1e300s").is_err());
+        assert_eq!(parse_duration("0s"), Ok(Duration::ZERO));
+        assert!(parse_time_span("0ms").is_err());
+    }
+
+    #[test]
+    fn rates_are_above_zero_and_below_what_makes_no_sense() {
+        assert_eq!((parse_rate("0.5"), parse_rate("1e6")), (Ok(0.5), Ok(1e6)));
+        for text in ["0", "-1", "nan", "inf", "1e9", "1e-9", "fast"] {
+            assert!(parse_rate(text).is_err(), "{text}");
+        }
     }
 }

@@ -31,7 +31,9 @@ pub(crate) struct Measurements<'a> {
     pub(crate) origin: Nanos,
     pub(crate) unix_time: SystemTime,
     pub(crate) connected_at: Nanos,
+    /// With the end it had.
     pub(crate) plan: Plan,
+    pub(crate) interrupted: bool,
     /// Clients that joined, of all parts. The server has them all.
     pub(crate) joined: u64,
     /// It is the only part: what the server did, it did for its messages.
@@ -60,13 +62,16 @@ impl Report {
         let storm = matches!(scenario, ScenarioOptions::Connect(_));
         let disturbance = disturbance(scenario, &measured);
         let recovery = disturbance.and_then(|disturbance| disturbance.recovery_seconds);
-        let duration = common.duration.as_secs_f64();
+        let duration = (measured.plan.end - measured.plan.measure_from) as f64 / SECOND as f64;
         let (messages, latency, seconds) = match scenario {
             ScenarioOptions::Connect(_) => {
                 (stats.joined, &stats.handshake, measured.seconds_of(measured.connected_at))
             }
             // The other half is the baseline.
-            ScenarioOptions::Slow(_) => (stats.messages, &stats.latency, duration / 2.0),
+            ScenarioOptions::Slow(_) => {
+                let half = common.duration.as_secs_f64() / 2.0;
+                (stats.messages, &stats.latency, (duration - half).max(0.0))
+            }
             _ => (stats.messages, &stats.latency, recovery.unwrap_or(duration)),
         };
         // What CPU time is divided by.
@@ -86,6 +91,7 @@ impl Report {
             messages_per_second: if seconds > 0.0 { messages as f64 / seconds } else { 0.0 },
             latency_us: Latency::of(latency),
             percentiles: percentiles(latency),
+            ended_early: ended_early(&measured, common, storm),
             open_loop: is_open_loop(scenario),
             baseline_us: baseline.map(Latency::of),
             baseline_percentiles: baseline.map(percentiles).unwrap_or_default(),
@@ -130,6 +136,21 @@ fn percentiles(histogram: &Histogram<u64>) -> Vec<Percentile> {
         .iter_quantiles(POINTS_PER_HALVING)
         .map(|step| point(step.quantile_iterated_to(), step.value_iterated_to().min(histogram.max())))
         .collect()
+}
+
+/// Why the run did not take the time it should have.
+fn ended_early(measured: &Measurements<'_>, common: &Common, storm: bool) -> Option<String> {
+    let took = (measured.plan.end - measured.plan.measure_from) as f64 / SECOND as f64;
+    let planned = common.duration.as_secs_f64();
+    let why = if measured.interrupted { "The run was interrupted" } else { "Every client was gone" };
+    match (storm, measured.interrupted) {
+        (true, true) => Some(format!("{why} while clients connected.")),
+        (true, false) => None,
+        (false, _) if took < planned => {
+            Some(format!("{why} after {took:.2} s of the {planned:.2} s that were to be measured."))
+        }
+        (false, _) => None,
+    }
 }
 
 fn is_open_loop(scenario: &ScenarioOptions) -> bool {

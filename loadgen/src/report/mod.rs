@@ -54,6 +54,9 @@ pub struct Report {
     /// The same by percentile, for a curve.
     #[serde(default)]
     pub percentiles: Vec<Percentile>,
+    /// Why the run ended before its time, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_early: Option<String>,
     /// Messages were due at a rate, and latency counts from when each was due.
     #[serde(default)]
     pub open_loop: bool,
@@ -246,6 +249,7 @@ impl Report {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let client = &self.client;
+        warnings.extend(self.ended_early.clone());
         if client.saturated {
             warnings.push(format!(
                 "The generator was the bottleneck, or close to it: {:.0} % of its core. Rate and latency are the pair's, not the server's. Give it more cores (--cores) or less to do.",

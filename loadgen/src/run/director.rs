@@ -15,6 +15,9 @@ use std::time::Duration;
 struct PartState {
     workers: usize,
     connected: usize,
+    /// Clients that joined, and why others did not, as workers tell it when they have connected.
+    joined: u64,
+    samples: Vec<String>,
     done: usize,
     stats: Stats,
     timeline: Timeline,
@@ -60,7 +63,15 @@ impl Director {
 
     pub(super) fn add_part(&mut self, name: &str, workers: usize, keep_histograms: bool) {
         let timeline = Timeline::new(workers, keep_histograms);
-        self.parts.push(PartState { workers, connected: 0, done: 0, stats: Stats::new(), timeline });
+        self.parts.push(PartState {
+            workers,
+            connected: 0,
+            joined: 0,
+            samples: Vec::new(),
+            done: 0,
+            stats: Stats::new(),
+            timeline,
+        });
         if let Some(live) = &mut self.live {
             live.add_part(name);
         }
@@ -108,7 +119,7 @@ impl Director {
     fn wait(&mut self, deadline: Nanos) -> Result<(), RunError> {
         let until = deadline.min(self.next_sample);
         match self.told.recv_timeout(Duration::from_nanos(until.saturating_sub(clock::now()))) {
-            Ok((part, progress)) => self.handle(part, progress),
+            Ok((part, progress)) => self.handle(part, progress)?,
             Err(RecvTimeoutError::Timeout) => {}
             // A worker that failed has told nothing; its thread knows why.
             Err(RecvTimeoutError::Disconnected) => {
@@ -124,10 +135,19 @@ impl Director {
         Ok(())
     }
 
-    fn handle(&mut self, number: usize, progress: Progress) {
+    fn handle(&mut self, number: usize, progress: Progress) -> Result<(), RunError> {
         let part = &mut self.parts[number];
         match progress {
-            Progress::Connected => part.connected += 1,
+            Progress::Failed(error) => return Err(RunError::Generator(error)),
+            Progress::Connected { joined, samples } => {
+                part.connected += 1;
+                part.joined += joined;
+                part.samples.extend(samples);
+                if part.connected == part.workers && part.joined == 0 {
+                    part.samples.dedup();
+                    return Err(RunError::Unreachable(part.samples.join("; ")));
+                }
+            }
             Progress::Done(stats) => {
                 part.done += 1;
                 part.stats.merge(*stats);
@@ -139,6 +159,7 @@ impl Director {
                 }
             }
         }
+        Ok(())
     }
 
     /// What was told, by part.

@@ -1,6 +1,6 @@
 //! The threads of one part of a run: who gets which clients, and what each does with them.
 
-use super::RunError;
+use super::{Interrupt, RunError};
 use crate::client::{Dialect, Endpoint};
 use crate::clock::Nanos;
 use crate::options::{Common, Cut, Options, Pace, ScenarioOptions, TransportOption};
@@ -11,6 +11,7 @@ use crate::scenario::{
 use crate::worker::{Assignment, Progress, Teller, Worker};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -20,7 +21,7 @@ const RING_ENTRIES: u32 = 64;
 
 /// The threads of one part, seen from the one that directs them.
 pub(super) struct Workers {
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    threads: Vec<JoinHandle<()>>,
     plans: Vec<Sender<Plan>>,
 }
 
@@ -31,6 +32,7 @@ struct Crew<'a> {
     dialect: Dialect,
     origin: Nanos,
     tell: &'a Sender<(usize, Progress)>,
+    interrupt: &'a Interrupt,
 }
 
 impl Workers {
@@ -40,9 +42,10 @@ impl Workers {
         options: &Options,
         origin: Nanos,
         tell: &Sender<(usize, Progress)>,
+        interrupt: &Interrupt,
     ) -> Result<Self, RunError> {
         let common = options.common();
-        let crew = Crew { part, common, dialect: dialect(options)?, origin, tell };
+        let crew = Crew { part, common, dialect: dialect(options)?, origin, tell, interrupt };
         match &options.scenario {
             ScenarioOptions::Echo(echo) => {
                 let settings = EchoSettings {
@@ -86,12 +89,9 @@ impl Workers {
         self.plans.iter().try_for_each(|plans| plans.send(plan)).map_err(|_| RunError::Worker)
     }
 
-    /// Waits for the threads; an error of theirs is the run's.
+    /// Waits for the threads. Those that failed have told.
     pub(super) fn join(self) -> Result<(), RunError> {
-        for thread in self.threads {
-            thread.join().map_err(|_| RunError::Worker)??;
-        }
-        Ok(())
+        self.threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| RunError::Worker))
     }
 }
 
@@ -132,7 +132,14 @@ impl Crew<'_> {
             let assignment = self.assignment(share);
             let teller = Teller { part: self.part, run: self.tell.clone() };
             let scenario = scenario.clone();
-            let body = move || work(assignment, core, || scenario(share), teller, &plans);
+            let body = move || {
+                // The others go on, and would be waited for: whatever ends this one must be told.
+                let work = || work(assignment, core, || scenario(share), teller.clone(), &plans);
+                let ended = catch_unwind(AssertUnwindSafe(work));
+                if let Err(error) = ended.unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))) {
+                    let _the_run_was_given_up = teller.tell(Progress::Failed(error));
+                }
+            };
             workers.threads.push(thread::Builder::new().name("load".into()).spawn(body)?);
             workers.plans.push(plan);
         }
@@ -153,6 +160,7 @@ impl Crew<'_> {
             ramp: common.ramp.map(|rate| crate::schedule::share(rate, share.clients.max(1), share.of)),
             sources: common.source_addresses.clone(),
             origin: self.origin,
+            interrupt: self.interrupt.clone(),
         }
     }
 }
@@ -179,7 +187,9 @@ fn work<S: Scenario>(
     if let Some(core) = core {
         let mut set = CpuSet::new();
         set.set(core);
-        sched_setaffinity(None, &set)?;
+        sched_setaffinity(None, &set).map_err(|error| {
+            io::Error::other(format!("CPU {core} of --cores is not there, or not for us: {error}"))
+        })?;
     }
     let scenario = scenario();
     let mut runtime =

@@ -132,6 +132,16 @@ impl Scenario for Avalanche {
         Some(now + SECOND / 20)
     }
 
+    fn cut_short(&mut self, now: Nanos) {
+        if let Some(plan) = &mut self.plan {
+            plan.cut_short(now);
+        }
+    }
+
+    fn reopens(&self) -> bool {
+        true
+    }
+
     fn handle_joined(&mut self, client: usize, _due: Nanos, now: Nanos, stats: &mut Stats) {
         let Some(lost_at) = self.clients[client].lost_at.take() else { return };
         self.clients[client] = Returning { back: true, ..Returning::default() };

@@ -1,6 +1,6 @@
 //! Churn: clients come at a rate, and for each that comes the one that has been there longest leaves.
 
-use super::{Clients, Command, Fault, Link, Plan, Scenario, Share};
+use super::{BATCH_MAX, Clients, Command, Fault, Link, Plan, Scenario, Share};
 use crate::clock::Nanos;
 use crate::schedule::{Schedule, share};
 use crate::stats::Stats;
@@ -71,9 +71,12 @@ impl Scenario for Churn {
 
     fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos, stats: &mut Stats) -> Option<Nanos> {
         let (schedule, plan) = (self.schedule?, self.plan?);
-        loop {
+        for _ in 0..BATCH_MAX {
             let due = schedule.time_of(self.arrivals);
-            if due > now || due >= plan.end {
+            if due >= plan.end {
+                return None;
+            }
+            if due > now {
                 return Some(due);
             }
             if plan.measures(due) {
@@ -87,6 +90,22 @@ impl Scenario for Churn {
             self.arrivals += 1;
             self.joining += 1;
         }
+        Some(now)
+    }
+
+    fn cut_short(&mut self, now: Nanos) {
+        if let Some(plan) = &mut self.plan {
+            plan.cut_short(now);
+        }
+    }
+
+    fn reopens(&self) -> bool {
+        true
+    }
+
+    fn unsent(&self) -> u64 {
+        let due = |schedule: Schedule| self.plan.map_or(0, |plan| schedule.count_before(plan.end));
+        self.schedule.map_or(0, due).saturating_sub(self.arrivals)
     }
 
     fn handle_joined(&mut self, client: usize, due: Nanos, now: Nanos, stats: &mut Stats) {

@@ -1,7 +1,7 @@
 //! Echo: what each client sends must come back as it was. In a closed loop each client keeps a number of messages
 //! under way; in an open loop messages are due at times that no answer can move.
 
-use super::{Clients, Fault, Link, Plan, Scenario, Share};
+use super::{BATCH_MAX, Clients, Fault, Link, Plan, Scenario, Share};
 use crate::clock::{self, Nanos};
 use crate::payload::Payload;
 use crate::schedule::{Schedule, share};
@@ -172,9 +172,12 @@ impl Scenario for Echo {
 
     fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos, stats: &mut Stats) -> Option<Nanos> {
         let (schedule, plan) = (self.schedule?, self.plan?);
-        loop {
+        for _ in 0..BATCH_MAX {
             let due = schedule.time_of(self.scheduled);
-            if due > now || due >= plan.end || self.turns.is_empty() {
+            if due >= plan.end || self.turns.is_empty() {
+                return None;
+            }
+            if due > now {
                 return Some(due);
             }
             let turn = usize::try_from(self.scheduled % self.turns.len() as u64).expect("below a usize");
@@ -188,11 +191,30 @@ impl Scenario for Echo {
             self.next_message(position, number, due);
             clients.emit(position, &self.text);
         }
+        Some(now)
     }
 
-    /// What was under way to a lost client stays outstanding: it is lost.
-    fn handle_lost(&mut self, _client: usize, _joined: bool, _now: Nanos, _stats: &mut Stats) -> Fault {
+    /// What was under way to a lost client is lost with it.
+    fn handle_lost(&mut self, client: usize, _joined: bool, _now: Nanos, stats: &mut Stats) -> Fault {
+        let lost = std::mem::take(&mut self.clients[client].sent).len() as u64;
+        self.outstanding -= lost;
+        stats.errors.lost += lost;
         Fault::Error
+    }
+
+    fn cut_short(&mut self, now: Nanos) {
+        if let Some(plan) = &mut self.plan {
+            plan.cut_short(now);
+        }
+    }
+
+    fn unsent(&self) -> u64 {
+        match (self.schedule, self.plan) {
+            (Some(schedule), Some(plan)) if !self.turns.is_empty() => {
+                schedule.count_before(plan.end).saturating_sub(self.scheduled)
+            }
+            _ => 0,
+        }
     }
 
     fn outstanding(&self) -> u64 {
@@ -252,6 +274,23 @@ mod tests {
         assert_eq!(echo.text, b"0000030000000000qr");
         assert_eq!(answer(&mut echo, b"0000030000000000qr"), Some((0, true)));
         assert_eq!(answer(&mut echo, b"0000030000000000qr"), None);
+    }
+
+    #[test]
+    fn what_is_due_and_not_sent_is_counted() {
+        let mut echo = echo(false);
+        echo.plan = Some(Plan { start: 0, measure_from: 0, end: 1_000 });
+        (echo.schedule, echo.turns, echo.scheduled) = (Some(Schedule::new(0, 1e9)), vec![0], 990);
+        assert_eq!(echo.unsent(), 10);
+        echo.cut_short(993);
+        assert_eq!(echo.unsent(), 3);
+    }
+
+    #[test]
+    fn what_was_under_way_to_a_lost_client_is_lost_at_once() {
+        let (echo, mut stats) = (&mut echo(false), Stats::new());
+        echo.handle_lost(0, true, 0, &mut stats);
+        assert_eq!((stats.errors.lost, echo.outstanding()), (1, 0));
     }
 
     #[test]

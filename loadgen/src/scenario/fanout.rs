@@ -5,7 +5,7 @@
 //! once, in order, and whole.
 
 use super::tracker::{Arrival, Tracker};
-use super::{Clients, Fault, Link, Plan, Scenario, Share};
+use super::{BATCH_MAX, Clients, Fault, Link, Plan, Scenario, Share};
 use crate::clock::Nanos;
 use crate::schedule::Schedule;
 use crate::stats::Stats;
@@ -232,10 +232,13 @@ impl Fanout {
         stats: &mut Stats,
     ) -> Option<Nanos> {
         let streams = u64::from(self.settings.streams());
-        loop {
+        for _ in 0..BATCH_MAX {
             let (round, place) = self.cursor;
             let due = schedule.time_of(round * streams + u64::from(self.own.get(place)?.stream));
-            if due > now || due >= plan.end {
+            if due >= plan.end {
+                return None;
+            }
+            if due > now {
                 return Some(due);
             }
             self.cursor = if place + 1 < self.own.len() { (round, place + 1) } else { (round + 1, 0) };
@@ -244,6 +247,12 @@ impl Fanout {
             }
             self.send(place, due, clients);
         }
+        Some(now)
+    }
+
+    /// What a stream's members here have not received of what was sent.
+    fn missing(&self, stream: u32, received: u64) -> u64 {
+        self.settings.sent[stream as usize].load(Ordering::Relaxed).saturating_sub(received)
     }
 
     /// Takes one packet of a member.
@@ -430,6 +439,13 @@ impl Scenario for Fanout {
         if was == Member::Joining {
             self.joining -= 1;
         }
+        if was == Member::Present {
+            // What was on its way to it is lost with it.
+            let (streams, first) = self.lanes(client);
+            let missing = streams.zip(&self.trackers[first..]);
+            stats.errors.lost +=
+                missing.map(|(stream, tracker)| self.missing(stream, tracker.next())).sum::<u64>();
+        }
         self.leave(client, Member::Absent);
         for own in &mut self.own {
             own.sender = own.sender.filter(|sender| *sender != client);
@@ -439,6 +455,23 @@ impl Scenario for Fanout {
             return Fault::Expected;
         }
         Fault::Error
+    }
+
+    fn cut_short(&mut self, now: Nanos) {
+        if let Some(plan) = &mut self.plan {
+            plan.cut_short(now);
+        }
+    }
+
+    fn unsent(&self) -> u64 {
+        let (Some(schedule), Some(plan)) = (self.schedule, self.plan) else { return 0 };
+        let (due, streams) = (schedule.count_before(plan.end), u64::from(self.settings.streams()));
+        let own = self.own.iter().enumerate().filter(|(_, own)| own.sender.is_some());
+        let unsent = own.map(|(place, own)| {
+            let due = due.saturating_sub(u64::from(own.stream)).div_ceil(streams);
+            due.saturating_sub(self.cursor.0 + u64::from(place < self.cursor.1))
+        });
+        unsent.sum()
     }
 
     fn outstanding(&self) -> u64 {
@@ -518,12 +551,14 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_leaves_is_waited_for_no_more() {
+    fn a_member_that_is_lost_loses_what_was_on_its_way_and_is_waited_for_no_more() {
         let mut fanout = fanout(Audience::Everyone, 1, 2);
         fanout.own[0].under_way.push_back(0);
         fanout.settings.sent[0].store(1, Ordering::Relaxed);
         receive(&mut fanout, 0, r#"2["news",0,0,5,"ab"]"#);
-        assert_eq!(fanout.handle_lost(1, true, 0, &mut Stats::new()), Fault::Error);
+        let mut stats = Stats::new();
+        assert_eq!(fanout.handle_lost(1, true, 0, &mut stats), Fault::Error);
+        assert_eq!(stats.errors.lost, 1);
         assert_eq!((fanout.ready.len(), fanout.outstanding()), (1, 0));
     }
 

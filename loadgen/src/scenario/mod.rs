@@ -17,6 +17,9 @@ use crate::client::{Client, Failure};
 use crate::clock::Nanos;
 use crate::stats::Stats;
 
+/// Messages sent in one turn. However far a schedule is ahead, answers are read in between.
+const BATCH_MAX: usize = 1024;
+
 /// When a run starts talking, when it counts, and when it stops sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -29,6 +32,10 @@ impl Plan {
     /// True within the measured window.
     pub(crate) fn measures(&self, time: Nanos) -> bool {
         (self.measure_from..self.end).contains(&time)
+    }
+
+    fn cut_short(&mut self, now: Nanos) {
+        self.end = self.end.min(now);
     }
 }
 
@@ -62,7 +69,8 @@ pub(crate) trait Scenario {
     /// A client received a Socket.IO packet. Its answers go to `link`.
     fn handle_packet(&mut self, packet: &[u8], link: &mut Link<'_>, now: Nanos, stats: &mut Stats);
 
-    /// Called after every batch of packets and at the deadline it returned: sends what is due.
+    /// Called after every batch of packets and at the deadline it returned: sends what is due, at most `BATCH_MAX`
+    /// messages. The deadline is past if more are due; it is `None` if nothing will be.
     fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos, stats: &mut Stats) -> Option<Nanos>;
 
     /// A client that the plan opened has joined; it was due at `due`.
@@ -73,6 +81,19 @@ pub(crate) trait Scenario {
 
     /// A client that was told to leave has left. Its position is free.
     fn handle_left(&mut self, _client: usize) {}
+
+    /// The plan is over earlier than it said: nothing follows what was sent.
+    fn cut_short(&mut self, _now: Nanos) {}
+
+    /// Opens clients again that were lost, so that it goes on when all are.
+    fn reopens(&self) -> bool {
+        false
+    }
+
+    /// What is due by the plan and has not been sent.
+    fn unsent(&self) -> u64 {
+        0
+    }
 
     /// Answers and messages that are still to come.
     fn outstanding(&self) -> u64;
