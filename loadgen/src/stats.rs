@@ -4,6 +4,7 @@ use crate::client::Failure;
 use crate::clock::{Nanos, SECOND};
 use crate::interval::Interval;
 use crate::options::Allow;
+use crate::wire::packet::Packet;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
@@ -208,10 +209,10 @@ impl Stats {
     }
 
     /// A message came with the wrong content.
-    pub(crate) fn mismatched(&mut self, client: u32, packet: &[u8]) {
+    pub(crate) fn mismatched(&mut self, client: u32, packet: Packet<'_>) {
         self.errors.mismatched += 1;
         self.describe(|| {
-            let text = String::from_utf8_lossy(packet);
+            let text = String::from_utf8_lossy(packet.body);
             let shown: String = text.chars().take(80).collect();
             format!("client {client} received wrong content: {shown}")
         });

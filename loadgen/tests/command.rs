@@ -186,6 +186,51 @@ fn nobody_has_to_read_the_summary_for_the_files_to_be_written() {
     assert!(file.exists());
 }
 
+/// One client's request and CONNECT as they arrived; then its echoes are answered in the namespace.
+fn served_in_admin(stream: &mut TcpStream) -> io::Result<[String; 2]> {
+    let mut head = vec![0; 4096];
+    let count = stream.read(&mut head)?;
+    let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+    write!(stream, "HTTP/1.1 101 Switching Protocols\r\n{accept}\r\n\r\n")?;
+    say(stream, r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#)?;
+    let connect = hear(stream)?;
+    say(stream, r#"40/admin,{"sid":"x"}"#)?;
+    while let Ok(message) = hear(stream) {
+        let Some(rest) = message.strip_prefix("42/admin,") else { continue };
+        let (id, arguments) = rest.split_once("[\"echo\",").unwrap();
+        say(stream, &format!("43/admin,{id}[{arguments}"))?;
+    }
+    Ok([String::from_utf8_lossy(&head[..count]).into_owned(), connect])
+}
+
+#[test]
+fn clients_join_the_namespace_with_what_they_have_to_say_of_themselves() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = thread::spawn(move || served_in_admin(&mut listener.accept().unwrap().0).unwrap());
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("admin.json");
+    let line = format!("echo --connections 1 --warmup 0s --duration 200ms --url {url} --namespace /admin");
+    let mut command = command(&format!("{line} --path /live/ --json {}", file.display()));
+    command.args(["--auth", r#"{ "token": "se cret" }"#, "--header", "Cookie: a=hidden"]);
+    let (said, code) = ended(command.args(["--header", "X-Tenant:7"]).spawn().unwrap());
+    assert_eq!(code, Some(0), "{said}");
+    let [head, connect] = served.join().unwrap();
+    assert_eq!(connect, r#"40/admin,{"token":"se cret"}"#);
+    assert!(head.starts_with("GET /live/?EIO=4&transport=websocket HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("\r\nCookie: a=hidden\r\n") && head.contains("\r\nX-Tenant: 7\r\n"), "{head}");
+    // A report is shown around.
+    let json = std::fs::read_to_string(file).unwrap();
+    assert!(json.contains("/admin") && !json.contains("hidden") && !json.contains("cret"), "{json}");
+}
+
+#[test]
+fn a_payload_that_the_server_says_it_will_not_take_is_not_sent() {
+    let (url, _joined) = server(1000);
+    let (said, code) = run(&format!("echo --payload 2000 {MINUTE} --url {url}"));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("at most 1000 bytes"), "{said}");
+}
+
 #[test]
 fn more_clients_than_the_machine_has_room_for_are_refused_with_what_is_missing() {
     let (said, code) = run(&format!("idle --connections 16000000 {MINUTE} --url http://127.0.0.1:9"));

@@ -11,6 +11,7 @@ mod websocket;
 use crate::clock::Nanos;
 use crate::stream::{Received, Stream};
 use crate::wire::http::{Response, ResponseError};
+use crate::wire::packet::Packet;
 use crate::wire::websocket::FrameError;
 use polling::{Polling, is_gone};
 use session::{Reaction, Session};
@@ -43,6 +44,31 @@ pub(crate) struct Endpoint {
     /// Path of the requests, without query.
     pub(crate) path: String,
     pub(crate) dialect: Dialect,
+    /// Empty for `/`; else it begins with a slash and ends with a comma, as packets have it.
+    pub(crate) namespace: String,
+    /// JSON for the CONNECT; may be empty.
+    pub(crate) auth: String,
+    /// Header fields for every request, each with its line end.
+    pub(crate) headers: String,
+    /// The largest messages of the run are not smaller than this.
+    pub(crate) payload_bytes: u64,
+}
+
+#[cfg(test)]
+impl Endpoint {
+    /// An address that nobody connects to.
+    fn for_tests() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 9)),
+            host: "localhost:9".into(),
+            path: "/socket.io/".into(),
+            dialect: Dialect::WebSocket,
+            namespace: String::new(),
+            auth: String::new(),
+            headers: String::new(),
+            payload_bytes: 0,
+        }
+    }
 }
 
 /// Why a client ended before it was told to.
@@ -60,6 +86,8 @@ pub(crate) enum Failure {
     Packet(&'static str),
     #[error("the handshake stalled")]
     Stalled,
+    #[error("the server takes messages of at most {0} bytes (maxPayload), and --payload is more")]
+    Payload(u64),
     #[error("refused by the namespace: {0}")]
     Refused(String),
     #[error("closed by the server")]
@@ -87,7 +115,7 @@ pub(crate) enum Incoming<'a> {
     /// A heartbeat; it has been answered.
     Ping,
     /// A Socket.IO packet (a whole message if the dialect is bare).
-    Packet(&'a [u8]),
+    Packet(Packet<'a>),
     /// The server agreed that we leave.
     Closed,
 }
@@ -126,6 +154,8 @@ enum Transport {
     Upgrade(Box<Upgrade>),
 }
 
+/// The type digits of Engine.IO and Socket.IO.
+const TYPES_BYTES: usize = 2;
 /// Which stream of a client is its WebSocket.
 const WEBSOCKET: usize = 0;
 
@@ -157,7 +187,7 @@ impl Client {
                 Transport::WebSocket(WebSocket::open(endpoint, source, number, "")?)
             }
         };
-        let session = Session::new(endpoint.dialect == Dialect::Bare, now);
+        let session = Session::new(endpoint, now);
         Ok(Self { number, started: due, reads: true, session, transport })
     }
 
@@ -253,13 +283,13 @@ impl Client {
             };
             match reaction {
                 Reaction::Nothing => {}
-                Reaction::Opened { sid } => {
+                Reaction::Opened { sid, max_payload } => {
                     match &mut self.transport {
-                        Transport::Polling(polling) => polling.handle_opened(&sid),
-                        Transport::Upgrade(upgrade) => upgrade.handle_opened(&sid)?,
+                        Transport::Polling(polling) => polling.handle_opened(&sid, max_payload),
+                        Transport::Upgrade(upgrade) => upgrade.handle_opened(&sid, max_payload)?,
                         Transport::WebSocket(_) => {}
                     }
-                    self.emit(b"40", out);
+                    self.emit(self.session.connect_packet().as_bytes(), out);
                 }
                 Reaction::Ping => {
                     self.emit(b"3", out);
@@ -292,6 +322,17 @@ impl Client {
         }
         self.session.handle_closed()?;
         Ok(Some(Incoming::Closed))
+    }
+
+    /// Adds a message to what the next `flush` sends: an Engine.IO packet with a Socket.IO packet for `/` in it, which
+    /// becomes one for the client's namespace.
+    pub(crate) fn emit_message(&mut self, packet: &[u8], out: &mut Vec<u8>) {
+        if self.session.namespace().is_empty() {
+            return self.emit(packet, out);
+        }
+        let (types, rest) = packet.split_at(TYPES_BYTES);
+        let packet = [types, self.session.namespace().as_bytes(), rest].concat();
+        self.emit(&packet, out);
     }
 
     /// Adds an Engine.IO packet to what the next `flush` sends.

@@ -51,6 +51,8 @@ pub(super) struct Polling {
     poll_due: bool,
     posting: bool,
     queued: Vec<u8>,
+    /// Largest body of a post, as the server wants it; a single packet is sent whatever its size.
+    body_bytes_max: usize,
     /// The body of the post under way.
     posted: Vec<u8>,
     leaving: Leaving,
@@ -82,6 +84,7 @@ impl Polling {
             poll_due: true,
             posting: false,
             queued: Vec::new(),
+            body_bytes_max: usize::MAX,
             posted: Vec::new(),
             leaving: Leaving::No,
             pausing: false,
@@ -129,6 +132,18 @@ impl Polling {
         }
         self.connections[stream].end();
         true
+    }
+
+    /// Moves the packets of the next post from `queued` to `posted`: all of them, unless the server wants less at once.
+    fn take_body(&mut self) {
+        self.posted.clear();
+        let bytes = first_body(&self.queued, self.body_bytes_max);
+        if bytes == self.queued.len() {
+            std::mem::swap(&mut self.posted, &mut self.queued);
+            return;
+        }
+        self.posted.extend_from_slice(&self.queued[..bytes]);
+        self.queued.drain(..=bytes);
     }
 
     /// What was under way is to be sent again.
@@ -185,7 +200,8 @@ impl Polling {
     }
 
     /// The session has an id: from here on the requests carry it.
-    pub(super) fn handle_opened(&mut self, sid: &str) {
+    pub(super) fn handle_opened(&mut self, sid: &str, max_payload: Option<u64>) {
+        self.body_bytes_max = max_payload.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
         self.get_head = get_head(&self.endpoint, sid).into_bytes();
         self.post_head = post_head(&self.endpoint, sid).into_bytes();
     }
@@ -253,17 +269,16 @@ impl Polling {
         let posts = !self.posting && !self.queued.is_empty() && !self.post_head.is_empty();
         if posts && self.is_ready(POST)? {
             self.posting = true;
-            if self.leaving == Leaving::Queued {
+            self.take_body();
+            if self.leaving == Leaving::Queued && self.queued.is_empty() {
                 self.leaving = Leaving::Sent;
             }
-            let body = packets;
-            body.extend_from_slice(&self.post_head);
-            push_decimal(self.queued.len() as u64, body);
-            body.extend_from_slice(b"\r\n\r\n");
-            body.extend_from_slice(&self.queued);
-            self.posted.clear();
-            std::mem::swap(&mut self.posted, &mut self.queued);
-            self.request(POST, body)?;
+            let request = packets;
+            request.extend_from_slice(&self.post_head);
+            push_decimal(self.posted.len() as u64, request);
+            request.extend_from_slice(b"\r\n\r\n");
+            request.extend_from_slice(&self.posted);
+            self.request(POST, request)?;
         }
         if self.poll_due && self.leaving == Leaving::No && self.is_ready(GET)? {
             self.poll_due = false;
@@ -281,6 +296,16 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
+/// How many bytes of `queued` are the packets of a body of at most `most` bytes; one packet at least.
+fn first_body(queued: &[u8], most: usize) -> usize {
+    if queued.len() <= most {
+        return queued.len();
+    }
+    let is_separator = |byte: &u8| *byte == SEPARATOR;
+    let last_that_fits = queued[..=most].iter().rposition(is_separator);
+    last_that_fits.or_else(|| queued.iter().position(is_separator)).unwrap_or(queued.len())
+}
+
 /// The packets of a body.
 pub(super) fn packets(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     body.split(|byte| *byte == SEPARATOR).filter(|packet| !packet.is_empty())
@@ -292,14 +317,28 @@ fn target(endpoint: &Endpoint, sid: &str) -> String {
 }
 
 fn get_head(endpoint: &Endpoint, sid: &str) -> String {
-    format!("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\n\r\n", target(endpoint, sid), endpoint.host)
+    let (target, host, headers) = (target(endpoint, sid), &endpoint.host, &endpoint.headers);
+    format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n{headers}\r\n")
 }
 
 /// Ends where the length of the body goes.
 fn post_head(endpoint: &Endpoint, sid: &str) -> String {
+    let (target, host, headers) = (target(endpoint, sid), &endpoint.host, &endpoint.headers);
     format!(
-        "POST {} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\nContent-Type: text/plain;charset=UTF-8\r\nContent-Length: ",
-        target(endpoint, sid),
-        endpoint.host
+        "POST {target} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n{headers}Content-Type: text/plain;charset=UTF-8\r\nContent-Length: "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_as_many_packets_as_the_server_takes_at_once() {
+        let queued = b"one\x1etwo\x1ethree";
+        let first = |most| &queued[..first_body(queued, most)];
+        assert_eq!((first(13), first(12), first(7)), (&queued[..], &b"one\x1etwo"[..], &b"one\x1etwo"[..]));
+        assert_eq!((first(6), first(3), first(1)), (&b"one"[..], &b"one"[..], &b"one"[..]));
+        assert_eq!(first_body(b"alone", 2), 5);
+    }
 }

@@ -91,9 +91,9 @@ impl Upgrade {
     }
 
     /// The session is open: the WebSocket starts beside it.
-    pub(super) fn handle_opened(&mut self, sid: &str) -> Result<(), Failure> {
+    pub(super) fn handle_opened(&mut self, sid: &str, max_payload: Option<u64>) -> Result<(), Failure> {
         if let Some(polling) = &mut self.polling {
-            polling.handle_opened(sid);
+            polling.handle_opened(sid, max_payload);
         }
         self.websocket = Some(WebSocket::open(&self.endpoint, self.source, self.number, sid)?);
         self.is_new = true;

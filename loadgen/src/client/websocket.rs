@@ -115,7 +115,7 @@ fn upgrade_request(endpoint: &Endpoint, sid: &str) -> String {
     let session = if sid.is_empty() { String::new() } else { format!("&sid={sid}") };
     format!(
         "GET {}{query}{session} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
-        endpoint.path, endpoint.host
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{}\r\n",
+        endpoint.path, endpoint.host, endpoint.headers
     )
 }

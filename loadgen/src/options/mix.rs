@@ -83,7 +83,12 @@ fn parse_part(part: toml::Value, defaults: &toml::Table) -> Result<Part, String>
     };
     let mut line = vec!["mix".to_owned(), scenario];
     for (key, value) in defaults.iter().filter(|(key, _)| !part.contains_key(*key)).chain(part.iter()) {
-        push_option(key, value, &mut line)?;
+        match value {
+            toml::Value::Array(values) if key == "header" => {
+                values.iter().try_for_each(|value| push_option(key, value, &mut line))?;
+            }
+            value => push_option(key, value, &mut line)?,
+        }
     }
     // The first line says it; the others are about a command line that nobody typed.
     let reason = |error: clap::Error| error.to_string().lines().next().unwrap_or_default().to_owned();

@@ -11,11 +11,11 @@ pub use scenarios::{
     AvalancheOptions, BroadcastOptions, ChurnOptions, ConnectOptions, Cut, EchoOptions, IdleOptions, Pace,
     RoomsOptions, ScenarioOptions, SlowOptions,
 };
-pub use values::{Cores, SourceAddresses, Url};
+pub use values::{Auth, Cores, Header, Namespace, SourceAddresses, Url};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::time::Duration;
-use values::{parse_duration, parse_rate, parse_time_span};
+use values::{parse_duration, parse_path, parse_rate, parse_time_span};
 
 /// The load generator that tells the truth about latency, for any Socket.IO server (protocol 5 over Engine.IO 4).
 ///
@@ -92,8 +92,17 @@ pub struct Common {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
     pub url: Url,
     /// Path of the Socket.IO endpoint.
-    #[arg(long, value_name = "PATH", default_value = "/socket.io/")]
+    #[arg(long, value_name = "PATH", default_value = "/socket.io/", value_parser = parse_path)]
     pub path: String,
+    /// The namespace that the clients join.
+    #[arg(long, value_name = "NAME", default_value = "/")]
+    pub namespace: Namespace,
+    /// What the clients say of themselves when they join, as a JSON object: `auth` of the stock client.
+    #[arg(long, value_name = "JSON")]
+    pub auth: Option<Auth>,
+    /// A header field for every request of the clients. Can be given several times.
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub header: Vec<Header>,
     /// How the clients talk.
     #[arg(long, value_enum, default_value_t = TransportOption::Websocket)]
     pub transport: TransportOption,

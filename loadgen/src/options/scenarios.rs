@@ -69,6 +69,17 @@ impl ScenarioOptions {
         }
     }
 
+    /// Bytes of its messages, without what is around them.
+    pub(crate) fn payload_bytes(&self) -> u64 {
+        match self {
+            Self::Echo(options) => options.payload.into(),
+            Self::Broadcast(options) => options.payload.into(),
+            Self::Rooms(options) => options.payload.into(),
+            Self::Slow(options) => options.payload.into(),
+            Self::Connect(_) | Self::Churn(_) | Self::Idle(_) | Self::Avalanche(_) => 0,
+        }
+    }
+
     /// What to do with the result.
     pub fn output(&self) -> &OutputOptions {
         &self.common().output

@@ -1,5 +1,6 @@
 //! Values of the command line that have a grammar of their own.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
 use std::time::Duration;
@@ -47,6 +48,119 @@ impl FromStr for Url {
     }
 }
 
+/// A namespace, `/` or `/name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace(String);
+
+impl Namespace {
+    /// What stands before the rest of a packet: nothing for `/`, else the name and a comma (protocol.md 4.1).
+    pub(crate) fn prefix(&self) -> String {
+        if self.is_root() { String::new() } else { format!("{},", self.0) }
+    }
+
+    /// Whether it is `/`.
+    pub(crate) fn is_root(&self) -> bool {
+        self.0 == "/"
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Namespace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // As the stock client has it: the slash in front may be left out.
+        let name = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
+        match name.contains([',', '\u{1e}']) || name.chars().any(char::is_control) {
+            true => Err("no commas and no control characters".into()),
+            false => Ok(Self(name)),
+        }
+    }
+}
+
+/// A JSON object for the CONNECT packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth(pub(crate) String);
+
+impl FromStr for Auth {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match serde_json::from_str::<serde_json::Value>(text) {
+            // Written anew: without line ends and what else may stand between.
+            Ok(value @ serde_json::Value::Object(_)) => Ok(Self(value.to_string())),
+            Ok(_) => Err("not a JSON object".into()),
+            Err(error) => Err(format!("not JSON: {error}")),
+        }
+    }
+}
+
+/// One header field, as it is written (RFC 9112 §5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    name: String,
+    value: String,
+}
+
+/// Fields that are the transports' own.
+const OWN_HEADERS: [&str; 8] = [
+    "host",
+    "connection",
+    "upgrade",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "accept-encoding",
+    "accept",
+];
+
+impl Header {
+    /// Its name, without the value, which may be a secret.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.value)
+    }
+}
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once(':').ok_or("not NAME: VALUE")?;
+        let (name, value) = (name.trim(), value.trim());
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        if name.is_empty() || !name.chars().all(is_token) {
+            return Err(format!("{name}: not a name"));
+        }
+        if value.chars().any(char::is_control) {
+            return Err("control characters in the value".into());
+        }
+        let lower = name.to_ascii_lowercase();
+        if OWN_HEADERS.contains(&lower.as_str()) || lower.starts_with("sec-websocket-") {
+            return Err(format!("{name} is for the transports to say"));
+        }
+        Ok(Self { name: name.to_owned(), value: value.to_owned() })
+    }
+}
+
+/// The path of a request, without query.
+pub(super) fn parse_path(text: &str) -> Result<String, String> {
+    match text.starts_with('/') && !text.contains(['?', '#', ' ']) && text.is_ascii() {
+        true if !text.chars().any(char::is_control) => Ok(text.to_owned()),
+        _ => Err("it starts with a slash, and has no query".into()),
+    }
+}
+
 /// A range of local addresses, used in turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceAddresses {
@@ -66,8 +180,8 @@ impl SourceAddresses {
     }
 }
 
-impl std::fmt::Display for SourceAddresses {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for SourceAddresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.first, Ipv4Addr::from_bits(self.first.to_bits() + self.count - 1))
     }
 }
@@ -171,6 +285,28 @@ mod tests {
         assert!("127.0.0.1:3000".parse::<Url>().unwrap_err().contains("http://"));
         assert!("http://127.0.0.1:3000?a=b".parse::<Url>().is_err());
         assert!("http://127.0.0.1/socket.io".parse::<Url>().is_err());
+    }
+
+    #[test]
+    fn a_namespace_is_written_as_packets_have_it() {
+        let prefix = |text: &str| text.parse::<Namespace>().map(|namespace| namespace.prefix());
+        assert_eq!((prefix("/"), prefix("/admin")), (Ok(String::new()), Ok("/admin,".into())));
+        assert_eq!(prefix("admin"), Ok("/admin,".into()));
+        assert!(prefix("/a,b").is_err());
+    }
+
+    #[test]
+    fn auth_is_a_json_object_and_a_header_cannot_smuggle_anything() {
+        assert_eq!("{ \"a\":\n1 }".parse(), Ok(Auth("{\"a\":1}".into())));
+        assert!("1".parse::<Auth>().is_err() && "{".parse::<Auth>().is_err());
+        assert_eq!("cookie:  a=b:c ".parse::<Header>().unwrap().to_string(), "cookie: a=b:c");
+        for text in ["cookie", ": x", "a b: c", "a: b\r\nc: d", "Host: x", "Sec-WebSocket-Key: x"] {
+            assert!(text.parse::<Header>().is_err(), "{text}");
+        }
+        assert!(parse_path("/socket.io/").is_ok());
+        assert!(
+            parse_path("socket.io").is_err() && parse_path("/a b").is_err() && parse_path("/a?b").is_err()
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::clock::{Nanos, SECOND};
 use crate::interval::{Interval, Second};
-use crate::options::{Common, OutputOptions, Pace, Part, ScenarioOptions};
+use crate::options::{Common, Header, OutputOptions, Pace, Part, ScenarioOptions};
 use crate::process::Usage;
 use crate::run::watched::Watched;
 use crate::scenario::Plan;
@@ -247,10 +247,28 @@ fn timeline(measured: &Measurements<'_>, watched: &Watched) -> Vec<ServerMoment>
 fn settings(scenario: &ScenarioOptions) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
-    let Common { url, path, duration, warmup, concurrency, ramp, source_addresses, cores, .. } =
-        scenario.common();
+    let Common {
+        url,
+        path,
+        namespace,
+        header,
+        duration,
+        warmup,
+        concurrency,
+        ramp,
+        source_addresses,
+        cores,
+        ..
+    } = scenario.common();
     set("url", format!("http://{}", url.host));
     set("path", path.clone());
+    if !namespace.is_root() {
+        set("namespace", namespace.to_string());
+    }
+    if !header.is_empty() {
+        // Their values, like that of --auth, may be secrets, and a report is shown around.
+        set("headers", header.iter().map(Header::name).collect::<Vec<_>>().join(", "));
+    }
     set("duration", format!("{duration:?}"));
     set("warmup", format!("{warmup:?}"));
     set("concurrency", concurrency.to_string());

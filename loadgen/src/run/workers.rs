@@ -33,6 +33,7 @@ struct Crew<'a> {
     origin: Nanos,
     tell: &'a Sender<(usize, Progress)>,
     interrupt: &'a Interrupt,
+    payload_bytes: u64,
 }
 
 impl Workers {
@@ -45,7 +46,15 @@ impl Workers {
         interrupt: &Interrupt,
     ) -> Result<Self, RunError> {
         let common = options.common();
-        let crew = Crew { part, common, dialect: dialect(options)?, origin, tell, interrupt };
+        let crew = Crew {
+            part,
+            common,
+            dialect: dialect(options)?,
+            origin,
+            tell,
+            interrupt,
+            payload_bytes: options.scenario.payload_bytes(),
+        };
         match &options.scenario {
             ScenarioOptions::Echo(echo) => {
                 let settings = EchoSettings {
@@ -154,6 +163,10 @@ impl Crew<'_> {
                 host: common.url.host.clone(),
                 path: common.path.clone(),
                 dialect: self.dialect,
+                namespace: common.namespace.prefix(),
+                auth: common.auth.as_ref().map(|auth| auth.0.clone()).unwrap_or_default(),
+                headers: common.header.iter().map(|header| format!("{header}\r\n")).collect(),
+                payload_bytes: self.payload_bytes,
             },
             share,
             concurrency: common.concurrency,

@@ -3,6 +3,7 @@
 use super::{Clients, Command, Fault, Link, Plan, Scenario, Share};
 use crate::clock::{Nanos, SECOND};
 use crate::stats::Stats;
+use crate::wire::packet::Packet;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -107,7 +108,7 @@ impl Scenario for Avalanche {
         self.settings.missing.fetch_sub(u64::from(self.share.clients) - joined, Ordering::Relaxed);
     }
 
-    fn handle_packet(&mut self, _packet: &[u8], _link: &mut Link<'_>, _now: Nanos, _stats: &mut Stats) {}
+    fn handle_packet(&mut self, _packet: Packet<'_>, _link: &mut Link<'_>, _now: Nanos, _stats: &mut Stats) {}
 
     fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos, stats: &mut Stats) -> Option<Nanos> {
         let plan = self.plan?;

@@ -4,6 +4,7 @@ use super::{BATCH_MAX, Clients, Command, Fault, Link, Plan, Scenario, Share};
 use crate::clock::Nanos;
 use crate::schedule::{Schedule, share};
 use crate::stats::Stats;
+use crate::wire::packet::Packet;
 use std::collections::VecDeque;
 
 /// How fast.
@@ -67,7 +68,7 @@ impl Scenario for Churn {
         self.schedule = (rate > 0.0).then(|| Schedule::new(plan.start, rate));
     }
 
-    fn handle_packet(&mut self, _packet: &[u8], _link: &mut Link<'_>, _now: Nanos, _stats: &mut Stats) {}
+    fn handle_packet(&mut self, _packet: Packet<'_>, _link: &mut Link<'_>, _now: Nanos, _stats: &mut Stats) {}
 
     fn turn(&mut self, clients: &mut Clients<'_>, now: Nanos, stats: &mut Stats) -> Option<Nanos> {
         let (schedule, plan) = (self.schedule?, self.plan?);

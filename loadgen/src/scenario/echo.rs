@@ -6,7 +6,8 @@ use crate::clock::{self, Nanos};
 use crate::payload::Payload;
 use crate::schedule::{Schedule, share};
 use crate::stats::Stats;
-use crate::wire::{packet, push_decimal};
+use crate::wire::packet::{self, Packet};
+use crate::wire::push_decimal;
 use std::collections::VecDeque;
 
 /// What the clients send.
@@ -103,10 +104,10 @@ impl Echo {
     }
 
     /// The message a packet answers. `None` if there is no such message.
-    fn take_answer(&mut self, position: usize, number: u32, packet: &[u8]) -> Option<Answer> {
+    fn take_answer(&mut self, position: usize, number: u32, packet: Packet<'_>) -> Option<Answer> {
         let waiting = &mut self.clients[position].sent;
         let (at, content) = if self.settings.bare {
-            (0, packet)
+            (0, packet.body)
         } else {
             let (id, arguments) = packet::ack(packet)?;
             // Almost always the oldest; the others are in the order of their ids.
@@ -151,7 +152,7 @@ impl Scenario for Echo {
         }
     }
 
-    fn handle_packet(&mut self, packet: &[u8], link: &mut Link<'_>, now: Nanos, stats: &mut Stats) {
+    fn handle_packet(&mut self, packet: Packet<'_>, link: &mut Link<'_>, now: Nanos, stats: &mut Stats) {
         let Some(plan) = self.plan else { return };
         let number = link.client.number;
         let Some(answer) = self.take_answer(link.position, number, packet) else {
@@ -239,8 +240,14 @@ mod tests {
         echo
     }
 
+    fn take(echo: &mut Echo, packet: &[u8]) -> Option<Answer> {
+        let packet =
+            if echo.settings.bare { Packet::bare(packet) } else { Packet::decode(packet, b"").unwrap() };
+        echo.take_answer(0, 3, packet)
+    }
+
     fn answer(echo: &mut Echo, packet: &[u8]) -> Option<(u64, bool)> {
-        echo.take_answer(0, 3, packet).map(|answer| (answer.sent.id, answer.intact))
+        take(echo, packet).map(|answer| (answer.sent.id, answer.intact))
     }
 
     #[test]
@@ -258,8 +265,8 @@ mod tests {
     fn an_answer_after_that_of_a_later_message_is_out_of_order() {
         let mut echo = echo(false);
         echo.next_message(0, 3, 20);
-        assert!(echo.take_answer(0, 3, br#"31["0000030000000001qr"]"#).unwrap().in_order);
-        assert!(!echo.take_answer(0, 3, br#"30["0000030000000000qr"]"#).unwrap().in_order);
+        assert!(take(&mut echo, br#"31["0000030000000001qr"]"#).unwrap().in_order);
+        assert!(!take(&mut echo, br#"30["0000030000000000qr"]"#).unwrap().in_order);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::{BATCH_MAX, Clients, Fault, Link, Plan, Scenario, Share};
 use crate::clock::Nanos;
 use crate::schedule::Schedule;
 use crate::stats::Stats;
-use crate::wire::{packet, push_decimal, take_decimal};
+use crate::wire::packet::{self, Packet};
+use crate::wire::{push_decimal, take_decimal};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -256,7 +257,7 @@ impl Fanout {
     }
 
     /// Takes one packet of a member.
-    fn receive(&mut self, position: usize, packet: &[u8], now: Nanos, stats: &mut Stats) {
+    fn receive(&mut self, position: usize, packet: Packet<'_>, now: Nanos, stats: &mut Stats) {
         let number_in_run = self.share.first + u32::try_from(position).expect("as many clients as a u32");
         let Some(news) = self.parse(packet) else {
             stats.mismatched(number_in_run, packet);
@@ -327,13 +328,13 @@ impl Fanout {
         }
     }
 
-    fn parse(&self, packet: &[u8]) -> Option<News> {
+    fn parse(&self, packet: Packet<'_>) -> Option<News> {
         let name = if self.settings.audience == Audience::Everyone { "news" } else { "msg" };
         self.parse_in_place(packet, name).or_else(|| self.parse_any_json(packet, name))
     }
 
     /// The way servers write it.
-    fn parse_in_place(&self, packet: &[u8], name: &str) -> Option<News> {
+    fn parse_in_place(&self, packet: Packet<'_>, name: &str) -> Option<News> {
         let (stream, rest) = take_decimal(packet::event(packet, name)?)?;
         let (number, rest) = take_decimal(rest.strip_prefix(b",")?)?;
         let (due, rest) = take_decimal(rest.strip_prefix(b",")?)?;
@@ -342,8 +343,8 @@ impl Fanout {
     }
 
     /// The slow way round: with other blanks and escapes.
-    fn parse_any_json(&self, packet: &[u8], name: &str) -> Option<News> {
-        let json = packet.strip_prefix(b"2")?;
+    fn parse_any_json(&self, packet: Packet<'_>, name: &str) -> Option<News> {
+        let json = Some(packet.body).filter(|_| packet.kind == b'2')?;
         let (event, stream, number, due, padding): (String, u32, u64, u64, String) =
             serde_json::from_slice(json).ok()?;
         (event == name).then(|| News { stream, number, due, intact: padding.as_bytes() == self.padding })
@@ -399,7 +400,7 @@ impl Scenario for Fanout {
         }
     }
 
-    fn handle_packet(&mut self, packet: &[u8], link: &mut Link<'_>, now: Nanos, stats: &mut Stats) {
+    fn handle_packet(&mut self, packet: Packet<'_>, link: &mut Link<'_>, now: Nanos, stats: &mut Stats) {
         match self.members[link.position] {
             Member::Joining if packet::ack(packet).is_some() => {
                 self.joining -= 1;
@@ -508,9 +509,13 @@ mod tests {
         fanout
     }
 
+    fn packet(text: &str) -> Packet<'_> {
+        Packet::decode(text.as_bytes(), b"").unwrap()
+    }
+
     fn receive(fanout: &mut Fanout, position: usize, text: &str) -> Stats {
         let mut stats = Stats::new();
-        fanout.receive(position, text.as_bytes(), 9, &mut stats);
+        fanout.receive(position, packet(text), 9, &mut stats);
         stats
     }
 
@@ -518,10 +523,10 @@ mod tests {
     fn news_gives_its_number_and_time_and_shows_damage() {
         let fanout = fanout(Audience::Everyone, 4, 4);
         let news = |intact| Some(News { stream: 3, number: 7, due: 1234, intact });
-        assert_eq!(fanout.parse(br#"2["news",3,7,1234,"ab"]"#), news(true));
-        assert_eq!(fanout.parse(br#"2[ "news", 3, 7, 1234, "\u0061b" ]"#), news(true));
-        assert_eq!(fanout.parse(br#"2["news",3,7,1234,"aX"]"#), news(false));
-        assert_eq!(fanout.parse(br#"2["olds",3,7,1234,"ab"]"#), None);
+        assert_eq!(fanout.parse(packet(r#"2["news",3,7,1234,"ab"]"#)), news(true));
+        assert_eq!(fanout.parse(packet(r#"2[ "news", 3, 7, 1234, "\u0061b" ]"#)), news(true));
+        assert_eq!(fanout.parse(packet(r#"2["news",3,7,1234,"aX"]"#)), news(false));
+        assert_eq!(fanout.parse(packet(r#"2["olds",3,7,1234,"ab"]"#)), None);
     }
 
     #[test]
@@ -532,7 +537,7 @@ mod tests {
         for (number, lost, reordered, duplicated) in
             [(0, 0, 0, 0), (2, 1, 0, 0), (1, 0, 1, 0), (1, 0, 1, 1), (0, 0, 1, 2)]
         {
-            fanout.receive(1, format!(r#"2["news",0,{number},5,"ab"]"#).as_bytes(), 9, &mut stats);
+            fanout.receive(1, packet(&format!(r#"2["news",0,{number},5,"ab"]"#)), 9, &mut stats);
             let errors = (stats.errors.lost, stats.errors.reordered, stats.errors.duplicated);
             assert_eq!(errors, (lost, reordered, duplicated), "after {number}");
         }

@@ -16,6 +16,7 @@ pub(crate) use quiet::Quiet;
 use crate::client::{Client, Failure};
 use crate::clock::Nanos;
 use crate::stats::Stats;
+use crate::wire::packet::Packet;
 
 /// Messages sent in one turn. However far a schedule is ahead, answers are read in between.
 const BATCH_MAX: usize = 1024;
@@ -67,7 +68,7 @@ pub(crate) trait Scenario {
     fn start(&mut self, plan: Plan, clients: &mut Clients<'_>);
 
     /// A client received a Socket.IO packet. Its answers go to `link`.
-    fn handle_packet(&mut self, packet: &[u8], link: &mut Link<'_>, now: Nanos, stats: &mut Stats);
+    fn handle_packet(&mut self, packet: Packet<'_>, link: &mut Link<'_>, now: Nanos, stats: &mut Stats);
 
     /// Called after every batch of packets and at the deadline it returned: sends what is due, at most `BATCH_MAX`
     /// messages. The deadline is past if more are due; it is `None` if nothing will be.
@@ -118,9 +119,9 @@ pub(crate) struct Link<'a> {
 }
 
 impl Link<'_> {
-    /// Sends an Engine.IO packet with whatever else this turn sends to the client.
+    /// Sends a message (see `Client::emit_message`) with whatever else this turn sends to the client.
     pub(crate) fn emit(&mut self, packet: &[u8]) {
-        self.client.emit(packet, self.out);
+        self.client.emit_message(packet, self.out);
     }
 }
 
@@ -158,10 +159,10 @@ impl Clients<'_> {
         self.slots[position].as_ref().map(|client| client.number)
     }
 
-    /// Sends an Engine.IO packet now. Does nothing for a client that is gone.
+    /// Sends a message now (see `Client::emit_message`). Does nothing for a client that is gone.
     pub(crate) fn emit(&mut self, position: usize, packet: &[u8]) {
         let Some(client) = &mut self.slots[position] else { return };
-        client.emit(packet, self.out);
+        client.emit_message(packet, self.out);
         if let Err(failure) = client.flush(self.out) {
             self.failed.push((position, failure));
         }

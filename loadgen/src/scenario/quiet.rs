@@ -3,6 +3,7 @@
 use super::{Clients, Fault, Link, Plan, Scenario};
 use crate::clock::Nanos;
 use crate::stats::Stats;
+use crate::wire::packet::Packet;
 
 /// The scenario of `idle` and `connect`.
 pub(crate) struct Quiet;
@@ -11,7 +12,7 @@ impl Scenario for Quiet {
     fn start(&mut self, _plan: Plan, _clients: &mut Clients<'_>) {}
 
     /// Nobody asked for anything. A server may greet its clients all the same.
-    fn handle_packet(&mut self, _packet: &[u8], _link: &mut Link<'_>, _now: Nanos, _stats: &mut Stats) {}
+    fn handle_packet(&mut self, _packet: Packet<'_>, _link: &mut Link<'_>, _now: Nanos, _stats: &mut Stats) {}
 
     fn turn(&mut self, _clients: &mut Clients<'_>, _now: Nanos, _stats: &mut Stats) -> Option<Nanos> {
         None

@@ -4,6 +4,34 @@
 use super::take_decimal;
 use serde::Deserialize;
 
+/// A Socket.IO packet of the namespace that a run is in, which no longer stands between the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packet<'a> {
+    /// Its type digit; zero for a message that is not Socket.IO.
+    pub(crate) kind: u8,
+    /// Ack id and JSON, or a whole message that is not Socket.IO.
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    /// A message that is not Socket.IO.
+    pub(crate) fn bare(body: &'a [u8]) -> Self {
+        Self { kind: 0, body }
+    }
+
+    /// Takes a packet apart. `namespace` is empty for `/`, and ends with its comma for others; `None` if the packet is of
+    /// another (protocol.md 4.1).
+    pub(crate) fn decode(bytes: &'a [u8], namespace: &[u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        let body = match namespace {
+            b"" => (rest.first() != Some(&b'/')).then_some(rest),
+            // The comma may be missing if nothing follows it.
+            [name @ .., _] => rest.strip_prefix(namespace).or((rest == name).then_some(b"")),
+        };
+        body.map(|body| Self { kind: *kind, body })
+    }
+}
+
 /// The open packet of an Engine.IO session, without its type digit.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -13,6 +41,9 @@ pub(crate) struct Open {
     pub(crate) ping_interval: u64,
     /// Milliseconds the other side may take to answer one.
     pub(crate) ping_timeout: u64,
+    /// Bytes of the largest message the server takes. Servers before Engine.IO 6.2 do not say.
+    #[serde(default)]
+    pub(crate) max_payload: Option<u64>,
 }
 
 impl Open {
@@ -22,15 +53,17 @@ impl Open {
     }
 }
 
-/// Reads an ACK of the namespace `/`: its id and its arguments as JSON text.
-pub(crate) fn ack(packet: &[u8]) -> Option<(u64, &[u8])> {
-    take_decimal(packet.strip_prefix(b"3")?)
+/// Reads an ACK: its id and its arguments as JSON text.
+pub(crate) fn ack(packet: Packet<'_>) -> Option<(u64, &[u8])> {
+    if packet.kind == b'3' { take_decimal(packet.body) } else { None }
 }
 
-/// Reads an EVENT called `name` of the namespace `/`, without ack id: what follows the name and its comma.
-/// The closing bracket is still there.
-pub(crate) fn event<'a>(packet: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    packet.strip_prefix(b"2[\"")?.strip_prefix(name.as_bytes())?.strip_prefix(b"\",")
+/// Reads an EVENT called `name`, without ack id: what follows the name and its comma. The closing bracket is still there.
+pub(crate) fn event<'a>(packet: Packet<'a>, name: &str) -> Option<&'a [u8]> {
+    if packet.kind != b'2' {
+        return None;
+    }
+    packet.body.strip_prefix(b"[\"")?.strip_prefix(name.as_bytes())?.strip_prefix(b"\",")
 }
 
 #[cfg(test)]
@@ -42,15 +75,30 @@ mod tests {
         let open = Open::decode(
             br#"{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1}"#,
         );
-        assert_eq!(open, Some(Open { sid: "s".into(), ping_interval: 25_000, ping_timeout: 20_000 }));
+        assert_eq!(
+            open,
+            Some(Open { sid: "s".into(), ping_interval: 25_000, ping_timeout: 20_000, max_payload: Some(1) })
+        );
+        let short = Open::decode(br#"{"sid":"s","upgrades":[],"pingInterval":1,"pingTimeout":2}"#);
+        assert_eq!(short.map(|open| open.max_payload), Some(None));
         assert_eq!(Open::decode(b"{}"), None);
     }
 
     #[test]
     fn acks_and_events_are_read_in_place() {
-        assert_eq!(ack(br#"312["x"]"#), Some((12, &br#"["x"]"#[..])));
-        assert_eq!(ack(br#"3["x"]"#), None);
-        assert_eq!(event(br#"2["news",1]"#, "news"), Some(&b"1]"[..]));
-        assert_eq!(event(br#"2["newsreel",1]"#, "news"), None);
+        let root = |bytes| Packet::decode(bytes, b"").unwrap();
+        assert_eq!(ack(root(br#"312["x"]"#)), Some((12, &br#"["x"]"#[..])));
+        assert_eq!(ack(root(br#"3["x"]"#)), None);
+        assert_eq!(event(root(br#"2["news",1]"#), "news"), Some(&b"1]"[..]));
+        assert_eq!(event(root(br#"2["newsreel",1]"#), "news"), None);
+    }
+
+    #[test]
+    fn a_packet_is_of_one_namespace() {
+        let admin = |bytes| Packet::decode(bytes, b"/admin,");
+        assert_eq!(admin(br#"2/admin,7["x"]"#), Some(Packet { kind: b'2', body: br#"7["x"]"# }));
+        assert_eq!(admin(b"1/admin"), Some(Packet { kind: b'1', body: b"" }));
+        assert_eq!((admin(br#"2["x"]"#), admin(br#"2/administration,["x"]"#)), (None, None));
+        assert_eq!(Packet::decode(br#"2/admin,["x"]"#, b""), None);
     }
 }
