@@ -1,6 +1,6 @@
 //! `mix`: a TOML file whose keys are the options of the command line, so that there is one list of them.
 
-use super::{Options, OutputOptions, Url};
+use super::{Options, OutputOptions, ScenarioOptions, Url};
 use clap::{Args, Parser as _};
 use std::path::PathBuf;
 use std::{fs, io};
@@ -41,6 +41,18 @@ pub enum MixError {
     /// There is no `[[part]]`.
     #[error("a mix needs a [[part]]")]
     Empty,
+    /// Two parts would receive each other's messages.
+    #[error("parts {first} and {second} both {what} the namespace {namespace}: give one of them another")]
+    Overlap {
+        /// From 1.
+        first: usize,
+        /// The other.
+        second: usize,
+        /// What they do.
+        what: &'static str,
+        /// Where.
+        namespace: String,
+    },
     /// A part without a `scenario`, or with a value that is neither text nor number nor yes or no.
     #[error("part {number}: {reason}")]
     Part {
@@ -67,9 +79,33 @@ fn parse(text: &str) -> Result<Vec<Part>, MixError> {
     let mut defaults: toml::Table = text.parse()?;
     let Some(toml::Value::Array(parts)) = defaults.remove("part") else { return Err(MixError::Empty) };
     let numbered = parts.into_iter().zip(1..);
-    numbered
+    let parts: Vec<Part> = numbered
         .map(|(part, number)| parse_part(part, &defaults).map_err(|reason| MixError::Part { number, reason }))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    check_overlap(&parts)?;
+    Ok(parts)
+}
+
+/// Who broadcasts is heard by every client of its namespace, and rooms are named by their number.
+fn check_overlap(parts: &[Part]) -> Result<(), MixError> {
+    let audience = |part: &Part| match part.options.scenario {
+        ScenarioOptions::Broadcast(_) | ScenarioOptions::Slow(_) => Some("broadcast to everyone of"),
+        ScenarioOptions::Rooms(_) => Some("use the rooms of"),
+        _ => None,
+    };
+    let place = |part: &Part| {
+        let common = part.options.common();
+        (common.url.address, common.path.clone(), common.namespace.clone())
+    };
+    for (second, part) in parts.iter().enumerate() {
+        let Some(what) = audience(part) else { continue };
+        let same = |other: &Part| audience(other) == Some(what) && place(other) == place(part);
+        if let Some(first) = parts[..second].iter().position(same) {
+            let namespace = part.options.common().namespace.to_string();
+            return Err(MixError::Overlap { first: first + 1, second: second + 1, what, namespace });
+        }
+    }
+    Ok(())
 }
 
 fn parse_part(part: toml::Value, defaults: &toml::Table) -> Result<Part, String> {
@@ -112,7 +148,6 @@ fn push_option(key: &str, value: &toml::Value, line: &mut Vec<String>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::ScenarioOptions;
     use std::time::Duration;
 
     #[test]
@@ -128,6 +163,25 @@ mod tests {
         assert_eq!(common(1).duration, Duration::from_secs(2));
         let ScenarioOptions::Echo(echo) = &parts[0].options.scenario else { panic!("the first is an echo") };
         assert_eq!(echo.pace.rate, Some(12.5));
+    }
+
+    #[test]
+    fn parts_that_would_hear_each_other_need_namespaces() {
+        let two = |first: &str, second: &str| {
+            parse(&format!("[[part]]\nscenario = '{first}'\n[[part]]\nscenario = '{second}'")).map(drop)
+        };
+        assert!(
+            two("broadcast", "slow").unwrap_err().to_string().starts_with("parts 1 and 2 both broadcast")
+        );
+        assert!(two("rooms", "rooms").is_err());
+        assert!(two("rooms", "broadcast").is_ok() && two("echo", "echo").is_ok());
+        assert!(two("broadcast", "slow'\nnamespace = '/b").is_ok());
+    }
+
+    #[test]
+    fn headers_may_be_several() {
+        let parts = parse("header = ['a: b', 'c: d']\n[[part]]\nscenario = 'idle'").unwrap();
+        assert_eq!(parts[0].options.common().header.len(), 2);
     }
 
     #[test]

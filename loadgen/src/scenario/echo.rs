@@ -154,6 +154,10 @@ impl Scenario for Echo {
 
     fn handle_packet(&mut self, packet: Packet<'_>, link: &mut Link<'_>, now: Nanos, stats: &mut Stats) {
         let Some(plan) = self.plan else { return };
+        // An event is no answer: the application's own, or the news of another part of a mix.
+        if packet.kind == b'2' {
+            return;
+        }
         let number = link.client.number;
         let Some(answer) = self.take_answer(link.position, number, packet) else {
             stats.errors.duplicated += 1;

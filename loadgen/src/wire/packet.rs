@@ -66,6 +66,14 @@ pub(crate) fn event<'a>(packet: Packet<'a>, name: &str) -> Option<&'a [u8]> {
     packet.body.strip_prefix(b"[\"")?.strip_prefix(name.as_bytes())?.strip_prefix(b"\",")
 }
 
+/// True of an EVENT that is not called `name`: the application's own, or another load's. The slow way round.
+pub(crate) fn is_other_event(packet: Packet<'_>, name: &str) -> bool {
+    let first = packet.body.iter().position(|byte| *byte == b'[').map(|at| &packet.body[at..]);
+    let arguments = first.and_then(|json| serde_json::from_slice::<Vec<serde_json::Value>>(json).ok());
+    let called = arguments.as_ref().and_then(|arguments| arguments.first()?.as_str());
+    packet.kind == b'2' && called.is_some_and(|called| called != name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +99,13 @@ mod tests {
         assert_eq!(ack(root(br#"3["x"]"#)), None);
         assert_eq!(event(root(br#"2["news",1]"#), "news"), Some(&b"1]"[..]));
         assert_eq!(event(root(br#"2["newsreel",1]"#), "news"), None);
+    }
+
+    #[test]
+    fn an_event_of_another_name_is_not_ours() {
+        let is_other = |bytes| is_other_event(Packet::decode(bytes, b"").unwrap(), "news");
+        assert!(is_other(br#"2["welcome",{"a":[1]}]"#) && is_other(br#"27[ "newsreel" ]"#));
+        assert!(!is_other(br#"2["news",1]"#) && !is_other(br#"3["welcome"]"#) && !is_other(b"2[oops"));
     }
 
     #[test]
