@@ -180,7 +180,7 @@ impl<S: Scenario> Worker<S> {
                     break;
                 }
                 let position = self.clients.len();
-                self.open(position, self.assignment.share.first + self.opened(), now)?;
+                self.open(position, self.assignment.share.first + self.opened(), due)?;
             }
             if self.opened() == self.assignment.share.clients && self.state.connecting == 0 {
                 break;

@@ -85,6 +85,16 @@ impl TransportOption {
     }
 }
 
+/// Handshakes under way at once, where nothing else sets their pace.
+const CONCURRENCY: u32 = 128;
+
+impl Common {
+    /// Handshakes under way at once; `None` without limit.
+    pub fn concurrency(&self) -> Option<u32> {
+        self.concurrency.or(if self.ramp.is_some() { None } else { Some(CONCURRENCY) })
+    }
+}
+
 /// The options every scenario has.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
@@ -115,10 +125,11 @@ pub struct Common {
     /// Time under load before the measured time.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub warmup: Duration,
-    /// Handshakes under way at once, on each core, while the clients connect.
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
-    pub concurrency: u32,
-    /// Clients that begin to connect per second, all cores together. Without it: as the handshakes complete.
+    /// Handshakes under way at once, on each core, while the clients connect. 128, or without limit if there is a --ramp.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub concurrency: Option<u32>,
+    /// Clients that begin to connect per second, all cores together, whether or not earlier ones have joined. A handshake
+    /// counts from when its client was due. Without it: as the handshakes complete.
     #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
     pub ramp: Option<f64>,
     /// Local addresses to connect from, in turn: each has 28 000 ports. Such as 127.0.0.1-127.0.0.8.

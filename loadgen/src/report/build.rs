@@ -247,19 +247,8 @@ fn timeline(measured: &Measurements<'_>, watched: &Watched) -> Vec<ServerMoment>
 fn settings(scenario: &ScenarioOptions) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
-    let Common {
-        url,
-        path,
-        namespace,
-        header,
-        duration,
-        warmup,
-        concurrency,
-        ramp,
-        source_addresses,
-        cores,
-        ..
-    } = scenario.common();
+    let Common { url, path, namespace, header, duration, warmup, ramp, source_addresses, cores, .. } =
+        scenario.common();
     set("url", format!("http://{}", url.host));
     set("path", path.clone());
     if !namespace.is_root() {
@@ -271,7 +260,9 @@ fn settings(scenario: &ScenarioOptions) -> BTreeMap<String, String> {
     }
     set("duration", format!("{duration:?}"));
     set("warmup", format!("{warmup:?}"));
-    set("concurrency", concurrency.to_string());
+    if let Some(concurrency) = scenario.common().concurrency() {
+        set("concurrency", concurrency.to_string());
+    }
     if let Some(ramp) = ramp {
         set("ramp", format!("{ramp}/s"));
     }

@@ -169,7 +169,7 @@ impl Crew<'_> {
                 payload_bytes: self.payload_bytes,
             },
             share,
-            concurrency: common.concurrency,
+            concurrency: common.concurrency().unwrap_or(u32::MAX),
             ramp: common.ramp.map(|rate| crate::schedule::share(rate, share.clients.max(1), share.of)),
             sources: common.source_addresses.clone(),
             origin: self.origin,
