@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Shortest time over which a share of a core is told.
+const SHARE_SPAN_MIN: Nanos = SECOND / 4;
 /// Points of a curve for each halving of what is above.
 const POINTS_PER_HALVING: u32 = 5;
 
@@ -230,17 +232,26 @@ fn usage(measured: &Measurements<'_>, watched: &Watched, messages: u64, storm: b
         threads: last.threads(),
         cpu_ns_by_second: by_second.into_iter().map(|(cpu, _)| cpu).collect(),
         timeline: timeline(measured, watched),
-        command: watched.command_line(),
+        command: watched.command_line.clone(),
     }
 }
 
 fn timeline(measured: &Measurements<'_>, watched: &Watched) -> Vec<ServerMoment> {
-    let moment = |pair: &[Usage]| ServerMoment {
-        at_s: measured.seconds_of(pair[1].at),
-        cpu_share: per(pair[1].cpu_since(&pair[0]), pair[1].at - pair[0].at).unwrap_or(0.0),
-        rss_bytes: pair[1].rss_bytes,
-    };
-    watched.samples.windows(2).map(moment).collect()
+    let mut moments = Vec::new();
+    let mut last = watched.before();
+    for sample in &watched.samples[1..] {
+        // CPU time comes in ticks of the scheduler: over less than this a share is noise.
+        if sample.at - last.at < SHARE_SPAN_MIN {
+            continue;
+        }
+        moments.push(ServerMoment {
+            at_s: measured.seconds_of(sample.at),
+            cpu_share: per(sample.cpu_since(last), sample.at - last.at).unwrap_or(0.0),
+            rss_bytes: sample.rss_bytes,
+        });
+        last = sample;
+    }
+    moments
 }
 
 /// What the command line said, defaults included.

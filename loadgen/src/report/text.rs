@@ -11,7 +11,8 @@ pub(crate) fn micros(us: f64) -> String {
         ..10_000.0 => format!("{:.2} ms", us / 1e3),
         ..100_000.0 => format!("{:.1} ms", us / 1e3),
         ..1_000_000.0 => format!("{:.0} ms", us / 1e3),
-        _ => format!("{:.2} s", us / 1e6),
+        ..10_000_000.0 => format!("{:.2} s", us / 1e6),
+        _ => format!("{:.1} s", us / 1e6),
     }
 }
 
@@ -38,6 +39,16 @@ pub(super) fn bytes(bytes: f64) -> String {
     }
 }
 
+/// Cores in use, with as many digits as show that it is not none.
+pub(super) fn cores(cores: f64) -> String {
+    match cores {
+        0.0 => "0".into(),
+        ..0.0095 => format!("{cores:.4}"),
+        ..0.095 => format!("{cores:.3}"),
+        _ => format!("{cores:.2}"),
+    }
+}
+
 /// A number above zero, rounded to a whole one.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates and counts are small")]
 pub(super) fn rounded(value: f64) -> u64 {
@@ -54,6 +65,14 @@ impl Report {
             "avalanche" => "returns",
             _ => "messages",
         }
+    }
+
+    /// What may be wrong if nothing at all came back.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        let talks = matches!(self.scenario.as_str(), "echo" | "broadcast" | "rooms" | "slow");
+        (talks && self.messages == 0 && self.errors.lost > 0 && self.errors.disconnected == 0).then_some(
+            "Nothing came back at all: does the application answer these events (docs/loadgen.md)?",
+        )
     }
 
     /// What the latency of this scenario counts.
@@ -94,7 +113,7 @@ impl fmt::Display for Report {
             writeln!(f, "  {kind:<10} {rate}/s ({messages} in {seconds:.2} s)")?;
             writeln!(f, "  latency    {}", self.latency_us)?;
         }
-        if let Some(baseline) = &self.baseline_us {
+        if let Some(baseline) = self.baseline_us.filter(|baseline| baseline.max > 0.0) {
             writeln!(f, "  before     {baseline}")?;
         }
         if let Some(disturbance) = &self.disturbance {
@@ -130,7 +149,11 @@ impl fmt::Display for Report {
             let allowed = if self.ok { " (allowed)" } else { "" };
             writeln!(f, "  ERROR      {} {name}{allowed}", grouped(count))?;
         }
-        self.error_samples.iter().try_for_each(|sample| writeln!(f, "             {sample}"))
+        self.error_samples.iter().try_for_each(|sample| writeln!(f, "             {sample}"))?;
+        match self.hint() {
+            Some(hint) => writeln!(f, "             {hint}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -180,9 +203,11 @@ mod tests {
 
     #[test]
     fn numbers_have_units_and_as_many_digits_as_they_deserve() {
-        let shown: Vec<String> = [0.0, 9.94, 210.4, 1_400.0, 14_000.0, 203_400.0, 2.5e6].map(micros).into();
-        assert_eq!(shown, ["0.0 µs", "9.9 µs", "210 µs", "1.40 ms", "14.0 ms", "203 ms", "2.50 s"]);
+        let shown: Vec<String> =
+            [0.0, 9.94, 210.4, 1_400.0, 14_000.0, 203_400.0, 2.5e6, 12.34e6].map(micros).into();
+        assert_eq!(shown, ["0.0 µs", "9.9 µs", "210 µs", "1.40 ms", "14.0 ms", "203 ms", "2.50 s", "12.3 s"]);
         assert_eq!([bytes(12.0), bytes(2268.0), bytes(3e7)], ["12 B", "2.2 KiB", "28.6 MiB"]);
+        assert_eq!([cores(0.0), cores(0.005), cores(0.05), cores(1.5)], ["0", "0.0050", "0.050", "1.50"]);
         assert_eq!([grouped(7), grouped(1_234), grouped(260_500)], ["7", "1\u{202f}234", "260\u{202f}500"]);
     }
 }

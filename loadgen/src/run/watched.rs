@@ -11,6 +11,8 @@ const SAMPLES_APART: Nanos = SECOND / 200;
 #[derive(Clone, Debug)]
 pub(crate) struct Watched {
     process: Process,
+    /// How it was started, for the report. It may be gone by then.
+    pub(crate) command_line: String,
     pub(crate) samples: Vec<Usage>,
     /// When every client had joined or failed.
     pub(crate) connected: Usage,
@@ -23,7 +25,8 @@ impl Watched {
     pub(super) fn begin(pid: u32) -> io::Result<Self> {
         let process = Process::new(pid);
         let before = process.sample()?;
-        Ok(Self { process, samples: vec![before.clone()], connected: before, is_gone: false })
+        let command_line = process.command_line();
+        Ok(Self { process, command_line, samples: vec![before.clone()], connected: before, is_gone: false })
     }
 
     /// Samples it now, if it is still there.
@@ -49,10 +52,5 @@ impl Watched {
     /// Before the first connection.
     pub(crate) fn before(&self) -> &Usage {
         &self.samples[0]
-    }
-
-    /// How it was started, for the report.
-    pub(crate) fn command_line(&self) -> String {
-        self.process.command_line()
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 /// Size of a chart in its own units. It is scaled to the page.
 pub(super) const WIDTH: f64 = 880.0;
-const LEFT: f64 = 64.0;
-const RIGHT: f64 = 18.0;
+const LEFT: f64 = 78.0;
+const RIGHT: f64 = 30.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 26.0;
 
@@ -143,12 +143,12 @@ impl Chart {
     }
 
     /// A bar from the bottom, `width` wide.
-    pub(super) fn bar(&mut self, from: f64, to: f64, value: f64) {
+    pub(super) fn bar(&mut self, class: &str, from: f64, to: f64, value: f64) {
         let (left, right, top) = (self.x(from), self.x(to), self.y(value));
         let (width, height) = ((right - left - 1.0).max(2.0), self.bottom() - top);
         let _ = write!(
             self.svg,
-            r#"<rect class="bar" x="{left:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}"/>"#
+            r#"<rect class="bar {class}" x="{left:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}"/>"#
         );
     }
 

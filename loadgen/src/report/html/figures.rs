@@ -3,7 +3,7 @@
 use super::chart::Chart;
 use super::escape;
 use crate::interval::Second;
-use crate::report::text::{bytes, grouped, micros, rounded};
+use crate::report::text::{bytes, cores, grouped, micros, rounded};
 use crate::report::{Percentile, Report, Scale};
 
 /// Lines that have a colour of their own.
@@ -75,7 +75,7 @@ pub(super) fn distribution(runs: &[(String, &Report)]) -> String {
     let most = values().map(|point| point.us).fold(0.0, f64::max);
     let usual = values().filter(|point| point.percentile <= 50.0).map(|point| point.us).fold(most, f64::min);
     let mut chart = Chart::new(Scale::linear(0.0, reach), Scale::suited(usual, most), 340.0);
-    chart.grid_y(7, micros);
+    chart.grid_y(7, tick);
     let named = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999];
     let ticks: Vec<(f64, String)> = named
         .into_iter()
@@ -108,6 +108,11 @@ pub(super) fn distribution(runs: &[(String, &Report)]) -> String {
     figure("Latency by percentile", "", &lines, &chart.finish(words), &hover)
 }
 
+/// A latency on an axis.
+fn tick(us: f64) -> String {
+    if us == 0.0 { "0".into() } else { micros(us) }
+}
+
 fn prefix(name: &str) -> String {
     if name.is_empty() { String::new() } else { format!("{name}  ") }
 }
@@ -116,8 +121,10 @@ fn prefix(name: &str) -> String {
 fn gathered(report: &Report, whole: bool) -> Vec<(f64, Second)> {
     let from = if whole { 0.0 } else { report.phases.measure_from_s };
     let is_shown = |second: &Second| {
-        let middle = f64::from(second.second) + 0.5;
-        whole || (from..report.phases.end_s).contains(&middle)
+        let (start, end) = (f64::from(second.second), f64::from(second.second) + 1.0);
+        // In the second that the run ended in its clients have left.
+        let is_whole = end <= report.phases.end_s + 0.01 || report.phases.end_s - from < 2.0;
+        whole || is_whole && (from..report.phases.end_s).contains(&(start + 0.5))
     };
     let shown = without_the_rest(&report.timeline);
     let shown: Vec<&Second> = shown.iter().filter(|second| is_shown(second)).collect();
@@ -165,6 +172,11 @@ pub(super) fn over_time(runs: &[(String, &Report)], same_server: bool) -> String
     let time = Time { runs, seconds: &seconds, end, whole };
     let mut page = String::new();
     page += &time.latency();
+    let handshakes = |second: &Second| Some(second.handshakes as f64);
+    if runs.iter().all(|(_, report)| report.scenario == "connect") {
+        let name = |value| grouped(rounded(value));
+        page += &time.figure("Rate", "handshakes per second", 150.0, &name, &[("", "", &handshakes)]);
+    }
     let rate = |second: &Second| Some(second.messages as f64);
     if runs.iter().any(|(_, report)| report.timeline.iter().any(|second| second.messages > 0)) {
         let unit = if whole {
@@ -259,7 +271,10 @@ impl Time<'_> {
             Scale::linear(0.0, most.max(1e-9) * 1.25)
         };
         let mut chart = self.chart(scale, height);
-        chart.grid_y(if height > 200.0 { 6 } else { 4 }, name);
+        chart.grid_y(
+            if height > 200.0 { 6 } else { 4 },
+            |value| if value == 0.0 { "0".into() } else { name(value) },
+        );
         for line in lines {
             chart.line(&line.class, line.points.iter().copied());
         }
@@ -312,14 +327,22 @@ impl Time<'_> {
         }
         let mut chart = self.chart(Scale::linear(0.0, most as f64 * 1.1), 120.0);
         chart.grid_y(2, |value| grouped(rounded(value)));
-        for (at, second) in self.seconds.iter().flatten().filter(|(_, second)| second.errors > 0) {
-            chart.bar(at - 1.0, *at, second.errors as f64);
+        let (mut lines, mut hover) = (Vec::new(), Vec::new());
+        for (number, ((name, _), seconds)) in self.runs.iter().zip(self.seconds).enumerate() {
+            let class = if self.whole { String::new() } else { colour(number) };
+            for (at, second) in seconds.iter().filter(|(_, second)| second.errors > 0) {
+                chart.bar(&class, at - 1.0, *at, second.errors as f64);
+            }
+            let row = |(at, second): &(f64, Second)| {
+                let errors = grouped(second.errors);
+                (chart.x(at - 0.5), format!("{at:.0} s;{}{errors} errors", prefix(name)))
+            };
+            hover.extend(seconds.iter().filter(|(_, second)| self.whole || second.errors > 0).map(row));
+            if seconds.iter().any(|(_, second)| second.errors > 0) {
+                lines.push(Line { name: name.clone(), class, points: Vec::new() });
+            }
         }
-        let rows = self.seconds.iter().flatten();
-        let hover: Vec<_> = rows
-            .map(|(at, second)| (chart.x(at - 0.5), format!("{at:.0} s;{} errors", grouped(second.errors))))
-            .collect();
-        figure("Errors", "seen in each second", &[], &chart.finish("Errors over time"), &hover)
+        figure("Errors", "seen in each second", &lines, &chart.finish("Errors over time"), &hover)
     }
 
     /// Cores of the server and of the generator's busiest worker.
@@ -341,7 +364,7 @@ impl Time<'_> {
                 points,
             });
         }
-        self.draw("CPU", "cores in use", 150.0, &|value| format!("{value:.2}"), &lines)
+        self.draw("CPU", "cores in use", 150.0, &cores, &lines)
     }
 
     fn memory(&self, same_server: bool) -> String {

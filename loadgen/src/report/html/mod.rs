@@ -137,6 +137,9 @@ fn verdict(runs: &[(String, &Report)]) -> String {
         let messages: u64 =
             runs.iter().map(|(_, report)| *report).filter(talks).map(|report| report.messages).sum();
         let claim = match messages {
+            0 if runs.iter().all(|(_, report)| report.scenario == "avalanche") => {
+                "Every client joined, and all came back.".into()
+            }
             0 => "Every client joined, and none was lost.".into(),
             _ => format!(
                 "What was sent arrived: {} in the measured time, each once, in order, and with the content that was sent.",
@@ -155,6 +158,7 @@ fn error_note(of: &str, report: &Report, total: u64) -> String {
         .error_samples
         .iter()
         .map(|sample| format!("<li class=\"sample\">{}</li>", escape(sample)))
+        .chain(report.hint().map(|hint| format!("<li>{hint}</li>")))
         .collect();
     let (class, allowed) = if report.ok { ("warn", " They were allowed for this run.") } else { ("bad", "") };
     let noun = if total == 1 { "error" } else { "errors" };

@@ -1,13 +1,18 @@
 //! The numbers of a page: the few that matter most, all of them side by side, and the settings they were made with.
 
 use super::{colour, date, escape, spelled};
-use crate::report::text::{bytes, grouped, micros, rounded};
+use crate::report::text::{bytes, cores, grouped, micros, rounded};
 use crate::report::{Latency, Report};
 use std::collections::BTreeSet;
 
 /// The figures that matter most of one run.
 pub(super) fn key_figures(report: &Report) -> String {
     let mut figures = Vec::new();
+    let per_message = match report.messages_are() {
+        "handshakes" => "per handshake",
+        "returns" => "per return",
+        _ => "per message",
+    };
     let latency = &report.latency_us;
     if let Some(disturbance) = report.disturbance.filter(|_| report.scenario == "avalanche") {
         let value = disturbance.recovery_seconds.map_or("not all".into(), |seconds| micros(seconds * 1e6));
@@ -43,7 +48,7 @@ pub(super) fn key_figures(report: &Report) -> String {
     }
     if let Some(server) = &report.server {
         match server.cpu_ns_per_message {
-            Some(cpu) => figures.push(("server CPU", micros(cpu / 1e3), "per message".into())),
+            Some(cpu) => figures.push(("server CPU", micros(cpu / 1e3), per_message.into())),
             None => {
                 let share = format!("{:.2} %", server.cpu_share * 100.0);
                 figures.push(("server CPU", share, "of a core".into()));
@@ -81,9 +86,9 @@ const ROWS: &[Row] = &[
     ("per second", |report| measured(report, |report| grouped(rounded(report.messages_per_second)))),
     ("latency p50", |report| latency(report, |latency| latency.p50)),
     ("p90", |report| latency(report, |latency| latency.p90)),
-    ("p99", |report| latency(report, |latency| latency.p99)),
-    ("p99.9", |report| latency(report, |latency| latency.p99_9)),
-    ("p99.99", |report| latency(report, |latency| latency.p99_99)),
+    ("p99", |report| latency_of(report, 100, |latency| latency.p99)),
+    ("p99.9", |report| latency_of(report, 1_000, |latency| latency.p99_9)),
+    ("p99.99", |report| latency_of(report, 10_000, |latency| latency.p99_99)),
     ("worst", |report| latency(report, |latency| latency.max)),
     ("before: p50", |report| report.baseline_us.map(|before| micros(before.p50))),
     ("before: p99", |report| report.baseline_us.map(|before| micros(before.p99))),
@@ -98,7 +103,7 @@ const ROWS: &[Row] = &[
     ("server CPU per message", |report| {
         report.server.as_ref()?.cpu_ns_per_message.map(|cpu| micros(cpu / 1e3))
     }),
-    ("server cores in use", |report| report.server.as_ref().map(|server| format!("{:.2}", server.cpu_share))),
+    ("server cores in use", |report| report.server.as_ref().map(|server| cores(server.cpu_share))),
     ("server CPU per handshake", |report| {
         report.server.as_ref().map(|server| micros(server.connect_cpu_ns / 1e3))
     }),
@@ -121,6 +126,11 @@ fn measured(report: &Report, value: fn(&Report) -> String) -> Option<String> {
 
 fn latency(report: &Report, value: fn(&Latency) -> f64) -> Option<String> {
     (report.messages > 0).then(|| micros(value(&report.latency_us)))
+}
+
+/// A percentile that one message in so many is above; not of fewer.
+fn latency_of(report: &Report, one_in: u64, value: fn(&Latency) -> f64) -> Option<String> {
+    (report.messages >= one_in).then(|| micros(value(&report.latency_us)))
 }
 
 /// All numbers, one column for each run.
@@ -188,9 +198,10 @@ pub(super) fn details(reports: &[&Report]) -> String {
         cpus => format!("{}, {cpus} CPUs, Linux {}", report.host.cpu, report.host.kernel),
     });
     row("begun", &|report| date(report.unix_time));
+    let many = if reports.len() > 1 { " class=\"many\"" } else { "" };
     super::section(
         "Settings",
         "",
-        &format!("<div class=\"scroll\"><table><tbody>\n{rows}</tbody></table></div>\n"),
+        &format!("<div class=\"scroll\"><table{many}><tbody>\n{rows}</tbody></table></div>\n"),
     )
 }
