@@ -35,6 +35,7 @@ pub struct CommandLine {
 
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one in the process")]
 pub enum Command {
     /// One scenario.
     #[command(flatten)]
