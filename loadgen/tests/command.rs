@@ -109,6 +109,28 @@ fn who_is_interrupted_reports_what_there_is() {
     }
 }
 
+/// The self-test's server stalls, and the schedule goes on. Here the schedule itself is held up.
+#[test]
+fn what_was_due_while_the_generator_was_held_up_waited_as_long() {
+    let (url, joined) = server(1_000_000);
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("held-up.json");
+    let line = format!("echo --connections 2 --rate 100 --warmup 0s --duration 3s --json {}", file.display());
+    let child = command(&format!("{line} --url {url}")).spawn().unwrap();
+    let _streams = [joined.recv().unwrap(), joined.recv().unwrap()];
+    // Into the measured time, and there for a third of it. A busy machine makes it longer, never shorter.
+    thread::sleep(Duration::from_millis(500));
+    interrupt(&child, Signal::STOP);
+    thread::sleep(Duration::from_secs(1));
+    interrupt(&child, Signal::CONT);
+    let (said, code) = ended(child);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("The schedule was not kept"), "{said}");
+    let report = &tidegate_loadgen::report::load(&file).unwrap()[0];
+    assert_eq!(report.messages, 300, "{said}");
+    // Only one or two were under way when it began: counted from when they were sent, hardly one would have waited.
+    assert!(report.latency_us.p90 >= 400_000.0 && report.latency_us.max >= 900_000.0, "{said}");
+}
+
 #[test]
 fn a_server_that_stands_still_does_not_hold_up_who_is_interrupted() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
