@@ -79,8 +79,10 @@ fn on_both(line: &str, check: impl Fn(&Report)) {
     run(&node.url, node.child.id());
 }
 
+/// Whether any arrived, be it after the measured time: on a busy machine a closed loop may have got no further.
 fn has_messages(report: &Report) {
-    assert!(report.messages > 0, "{report}");
+    let arrived: u64 = report.timeline.iter().map(|second| second.messages).sum();
+    assert!(arrived > 0, "{report}");
 }
 
 #[test]
