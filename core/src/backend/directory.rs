@@ -6,7 +6,7 @@ use crate::id::ShardIndex;
 use crate::name::Name;
 use crate::options::BackendOptions;
 use crate::time::Instant;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -97,7 +97,8 @@ pub(super) enum Choice {
 pub(super) struct Directory {
     here: ShardIndex,
     links: Arena<Link>,
-    by_id: HashMap<LinkId, Key>,
+    /// Looked at for every answer. There are few, and nobody else chooses their numbers: no need for a keyed hash.
+    by_id: BTreeMap<LinkId, Key>,
     /// Namespaces whose last backend has gone, and until when another one may be expected.
     missed: HashMap<Name, Instant>,
     /// Until when one may be expected that decides about all the others.
@@ -109,7 +110,7 @@ impl Directory {
         Self {
             here,
             links: Arena::default(),
-            by_id: HashMap::new(),
+            by_id: BTreeMap::new(),
             missed: HashMap::new(),
             missed_dynamic: None,
         }
