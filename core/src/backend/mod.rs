@@ -177,7 +177,8 @@ impl App for Backends {
     }
 
     fn flush(&mut self, io: &mut Io<'_>) {
-        for key in std::mem::take(&mut self.dirty) {
+        // Which of them is first means nothing.
+        while let Some(key) = self.dirty.pop() {
             self.flush_link(io, key);
         }
     }
