@@ -29,15 +29,33 @@ enum Array<'a> {
 }
 
 impl<'a> Array<'a> {
-    /// The pieces of its text.
-    fn pieces(self) -> [&'a str; 5] {
+    /// Its text, brackets included.
+    fn text(self) -> Cow<'a, str> {
         match self {
-            Self::Wire(text) => [text, "", "", "", ""],
+            Self::Wire(text) => Cow::Borrowed(text),
             Self::Elements { first, rest } => {
                 let comma = if first.is_empty() || rest.is_empty() { "" } else { "," };
-                ["[", first, comma, rest, "]"]
+                Cow::Owned(["[", first, comma, rest, "]"].concat())
             }
         }
+    }
+
+    /// Writes that as a `text32`.
+    fn write(self, out: &mut Writer<'_>) -> Result<(), TooLong> {
+        let (first, rest) = match self {
+            Self::Wire(text) => return out.text::<4>(text, "packet"),
+            Self::Elements { first, rest } => (first, rest),
+        };
+        let has_comma = !first.is_empty() && !rest.is_empty();
+        out.length::<4>(2 + first.len() + usize::from(has_comma) + rest.len(), "packet")?;
+        out.u8(b'[');
+        out.bytes(first.as_bytes());
+        if has_comma {
+            out.u8(b',');
+        }
+        out.bytes(rest.as_bytes());
+        out.u8(b']');
+        Ok(())
     }
 }
 
@@ -55,10 +73,7 @@ impl<'a> Packet<'a> {
 
     /// The text of the JSON array, brackets included. Borrows if the packet came in a frame.
     pub fn json(&self) -> Cow<'a, str> {
-        match self.array {
-            Array::Wire(text) => Cow::Borrowed(text),
-            Array::Elements { .. } => Cow::Owned(self.array.pieces().concat()),
-        }
+        self.array.text()
     }
 
     /// The attachments, in the order of their placeholders.
@@ -158,9 +173,7 @@ impl<'a> Packet<'a> {
     }
 
     pub(super) fn write(&self, out: &mut Writer<'_>) -> Result<(), TooLong> {
-        let pieces = self.array.pieces();
-        out.length::<4>(pieces.iter().map(|piece| piece.len()).sum(), "packet")?;
-        pieces.iter().for_each(|piece| out.bytes(piece.as_bytes()));
+        self.array.write(out)?;
         self.attachments.write(out)
     }
 }
