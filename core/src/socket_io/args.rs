@@ -34,7 +34,11 @@ impl<'a> ArgsRef<'a> {
     /// Takes arguments from anyone, and checks that they keep the invariants.
     pub fn checked(json: &'a str, attachments: &'a [Bytes]) -> Result<Self, ArgsError> {
         json::validate_list(json)?;
-        let json = json.trim_ascii();
+        Self::valid(json.trim_ascii(), attachments)
+    }
+
+    /// As [`Self::checked`], of text that was found to be JSON values, without white space around them.
+    pub(crate) fn valid(json: &'a str, attachments: &'a [Bytes]) -> Result<Self, ArgsError> {
         if attachments.len() > ATTACHMENTS_MAX {
             return Err(ArgsError::TooManyAttachments);
         }

@@ -48,30 +48,30 @@ pub fn validate_list(text: &str) -> Result<(), JsonError> {
 
 /// A JSON array cut where a packet needs it. Each part is without white space around it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cut<'a> {
+pub(crate) struct Cut<'a> {
     text: &'a str,
     list: List,
 }
 
 impl<'a> Cut<'a> {
     /// The first element, or `""` when there is none.
-    pub(super) fn first(&self) -> &'a str {
+    pub(crate) fn first(&self) -> &'a str {
         &self.text[self.list.start..self.list.first_end]
     }
 
     /// The elements after the first, with the commas between them.
-    pub(super) fn rest(&self) -> &'a str {
+    pub(crate) fn rest(&self) -> &'a str {
         &self.text[self.list.rest_start..self.list.end]
     }
 
     /// All elements, with the commas between them.
-    pub(super) fn all(&self) -> &'a str {
+    pub(crate) fn all(&self) -> &'a str {
         &self.text[self.list.start..self.list.end]
     }
 }
 
 /// Checks that `text` is one JSON array, and cuts it, in one pass. No white space before the bracket.
-pub(super) fn cut_array(text: &str) -> Result<Cut<'_>, JsonError> {
+pub(crate) fn cut_array(text: &str) -> Result<Cut<'_>, JsonError> {
     let mut cursor = Cursor::new(text);
     cursor.expect(b'[')?;
     cursor.skip_whitespace();

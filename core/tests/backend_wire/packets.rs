@@ -54,7 +54,6 @@ fn events_are_taken_apart_whatever_white_space_is_around() {
 
 #[test]
 fn what_is_no_array_of_a_name_and_arguments_is_no_event() {
-    let not_array = Err("the packet is not a JSON array".to_owned());
     for array in [
         "",
         " ",
@@ -68,20 +67,22 @@ fn what_is_no_array_of_a_name_and_arguments_is_no_event() {
         "[\"a\",]",
         "[\"a\", ]",
         "\u{c}[\"a\"]",
+        "[\"a]",
+        "[,1]",
+        "[\u{c}1]",
+        "[\"a\",1,]",
+        "[\"a\",1 2]",
+        "[\"a\",[]",
+        "[\"a\",\"b]",
+        "[\"a\"],[\"b\"]",
+        "[\"a\",\u{c}1]",
     ] {
-        assert_eq!(event(array, &[]), not_array, "{array}");
+        let error = event(array, &[]).expect_err(array);
+        assert!(error.starts_with("the packet: unexpected byte"), "{array}: {error}");
     }
     let no_name = Err("the packet does not begin with the name of an event".to_owned());
-    for array in
-        ["[]", "[ ]", "[null]", "[true]", "[[1]]", "[{}]", "[\"connect\"]", "[\"a]", "[,1]", "[\u{c}1]"]
-    {
+    for array in ["[]", "[ ]", "[null]", "[true]", "[[1]]", "[{}]", "[\"connect\"]"] {
         assert_eq!(event(array, &[]), no_name, "{array}");
-    }
-    for array in
-        ["[\"a\",1,]", "[\"a\",1 2]", "[\"a\",[]", "[\"a\",\"b]", "[\"a\"],[\"b\"]", "[\"a\",\u{c}1]"]
-    {
-        let error = event(array, &[]).expect_err(array);
-        assert!(error.starts_with("the packet"), "{array}: {error}");
     }
     let deep = format!("[\"a\",{}{}]", "[".repeat(1024), "]".repeat(1024));
     assert_eq!(event(&deep, &[]), Err("the packet: nested deeper than 1024 brackets".to_owned()));

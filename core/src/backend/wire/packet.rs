@@ -4,10 +4,14 @@ use super::error::{TooLong, WireError};
 use super::read::Reader;
 use super::write::Writer;
 use crate::limits::ATTACHMENTS_MAX;
-use crate::socket_io::{ArgsRef, EventName};
+use crate::socket_io::json::{self, Cut};
+use crate::socket_io::{ArgsError, ArgsRef, EventName};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt;
+
+/// The white space of JSON.
+const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// An event or an acknowledgement, borrowed from what is encoded or from the frame it came in.
 ///
@@ -92,9 +96,12 @@ impl<'a> Packet<'a> {
     where
         'a: 'b,
     {
-        let (first, rest) = self.first_and_rest()?;
+        let (first, rest) = match self.array {
+            Array::Wire(text) => checked(text).map(|cut| (cut.first(), cut.rest()))?,
+            Array::Elements { first, rest } => (first, rest),
+        };
         let name = EventName::new(first).ok_or(WireError::EventName)?;
-        Ok((name, ArgsRef::checked(rest, self.attachments.copy_to(attachments))?))
+        Ok((name, ArgsRef::valid(rest, self.attachments.copy_to(attachments))?))
     }
 
     /// Checks that this is an array of arguments. The attachments are copied to `attachments`.
@@ -105,7 +112,11 @@ impl<'a> Packet<'a> {
     where
         'a: 'b,
     {
-        Ok(ArgsRef::checked(self.list()?, self.attachments.copy_to(attachments))?)
+        let list = match self.array {
+            Array::Wire(text) => checked(text)?.all(),
+            Array::Elements { .. } => self.list()?,
+        };
+        Ok(ArgsRef::valid(list, self.attachments.copy_to(attachments))?)
     }
 
     /// As [`Self::event`], from a peer that is believed. `None` is the name of an event without any payload.
@@ -147,7 +158,7 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The first element, whose JSON has been checked, and the others, whose has not.
+    /// The first element and the others. Whether what is behind the first is JSON is not looked at.
     fn first_and_rest(&self) -> Result<(&'a str, &'a str), WireError> {
         let list = match self.array {
             Array::Wire(text) => trim(without_brackets(text)?),
@@ -162,7 +173,6 @@ impl<'a> Packet<'a> {
         if behind.is_empty() {
             return Ok((first, ""));
         }
-        // What is left would be checked as a list, which may be empty; behind a comma it may not.
         let rest = behind.strip_prefix(',').map(trim).filter(|rest| !rest.is_empty());
         Ok((first, rest.ok_or(WireError::NotArray)?))
     }
@@ -178,6 +188,12 @@ impl<'a> Packet<'a> {
     }
 }
 
+/// Cuts the text of an array, and checks that it is one.
+fn checked(text: &str) -> Result<Cut<'_>, WireError> {
+    let text = text.trim_start_matches(WHITE_SPACE);
+    Ok(json::cut_array(text).map_err(ArgsError::Json)?)
+}
+
 /// The text of an array without its brackets; whether it is JSON at all is not looked at.
 fn without_brackets(text: &str) -> Result<&str, WireError> {
     let inner = trim(text).strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -186,7 +202,7 @@ fn without_brackets(text: &str) -> Result<&str, WireError> {
 
 /// Without the white space of JSON around it.
 fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\n', '\r'])
+    text.trim_matches(WHITE_SPACE)
 }
 
 impl PartialEq for Packet<'_> {
