@@ -5,6 +5,7 @@
 //! is no reason to keep clients waiting.
 
 use super::Link;
+use super::stream::split;
 use super::table::{Meaning, Table};
 use crate::backend::Want;
 use crate::error::Error;
@@ -12,7 +13,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::backend::wire::{Frames, FromBackend};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -35,7 +35,7 @@ pub(crate) enum End {
 
 /// Drives the connection until it ends. `rest` is what was read behind WELCOME.
 pub(crate) async fn drive(
-    stream: &mut UnixStream,
+    stream: UnixStream,
     mut frames: Frames,
     rest: &[u8],
     table: &mut Table,
@@ -46,7 +46,10 @@ pub(crate) async fn drive(
     if let Some(end) = intake.take_in(rest) {
         return end;
     }
-    let (mut reader, mut writer) = stream.split();
+    let (mut reader, mut writer) = match stream.into_std().and_then(split) {
+        Ok(ends) => ends,
+        Err(error) => return lost(error),
+    };
     let mut buffer = vec![0; READ_BYTES].into_boxed_slice();
     let (mut out, mut written) = (Vec::new(), 0);
     let mut closing = None;

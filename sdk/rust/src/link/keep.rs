@@ -84,7 +84,7 @@ async fn serve(
         welcomed = timeout(WELCOME_PATIENCE, connect(shared)) => welcomed.unwrap_or(Err(Error::Silent)),
         _ = next_wish(want) => return End::Closed,
     };
-    let (mut stream, welcomed) = match welcomed {
+    let (stream, welcomed) = match welcomed {
         Ok(welcomed) => welcomed,
         Err(error) => return End::Lost(error),
     };
@@ -101,7 +101,7 @@ async fn serve(
         // Who no longer waits has dropped the handle, and we shall hear of that.
         let _ = started.send(());
     }
-    let end = drive(&mut stream, welcomed.frames, &welcomed.rest, &mut table, &link, want).await;
+    let end = drive(stream, welcomed.frames, &welcomed.rest, &mut table, &link, want).await;
     shared.set_link(None);
     table.lost();
     end

@@ -7,6 +7,7 @@
 //! | `table` | the sockets of this link, and what a frame means for them |
 //! | `sequence` | the handlers of one socket, one after the other |
 //! | `drive` | reads, writes, and the batches between |
+//! | `stream` | both ends of the stream, each waited for by itself |
 //! | `keep` | connects, says hello, connects again |
 //! | `backoff` | how long to wait before that |
 
@@ -16,6 +17,7 @@ pub(crate) mod keep;
 pub(crate) mod queue;
 pub(crate) mod requests;
 pub(crate) mod sequence;
+pub(crate) mod stream;
 pub(crate) mod table;
 
 pub(crate) use queue::{Limits, Link};
