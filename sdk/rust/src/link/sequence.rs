@@ -7,7 +7,7 @@
 //! No more can wait than the gateway had credit for: credit for a frame is given when its handler has ended.
 
 use crate::error::Rejection;
-use crate::event::{Event, EventRef};
+use crate::event::Event;
 use crate::namespace::{BoxFuture, EventHandler};
 use crate::socket::{Release, Socket};
 use std::any::Any;
@@ -148,18 +148,11 @@ impl Socket {
         }
         match self.handlers().find(event.name()) {
             Some(EventHandler::Async(handler)) => guarded(|| handler(self.clone(), event)),
-            Some(EventHandler::Sync(_)) | None => {
-                self.handle_now(&event.borrowed(self));
+            Some(EventHandler::Sync(handler)) => {
+                guarded(|| handler(self, &event.borrowed(self)));
                 None
             }
-        }
-    }
-
-    /// Calls the handler of an event that needs no future.
-    pub(crate) fn handle_now(&self, event: &EventRef<'_>) {
-        if let Some(EventHandler::Sync(handler)) = self.handlers().find(event.name()) {
-            let called = catch_unwind(AssertUnwindSafe(|| handler(self, event)));
-            called.unwrap_or_else(|panic| complain(&*panic));
+            None => None,
         }
     }
 

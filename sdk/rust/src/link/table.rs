@@ -175,8 +175,8 @@ impl Table {
         }
         match handlers.find(&name) {
             None => self.handled += cost,
-            Some(EventHandler::Sync(_)) if !socket.sequence().is_busy() => {
-                socket.handle_now(&event);
+            Some(EventHandler::Sync(handler)) if !socket.sequence().is_busy() => {
+                guarded(|| handler(socket, &event));
                 self.handled += cost;
             }
             Some(_) => socket.perform(Job::Event(event.to_owned()), cost),
