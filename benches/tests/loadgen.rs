@@ -26,9 +26,10 @@ impl Floor {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        // Its version comes first.
+        let said = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let url =
+            said.filter_map(|line| Some(line.strip_prefix("listening on ")?.to_owned())).next().unwrap();
         Self { process, url }
     }
 
