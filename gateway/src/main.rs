@@ -33,8 +33,8 @@ fn main() -> ExitCode {
 
 /// Has the kernel back this process with pages of 4 KiB, whatever the allocator asks for.
 ///
-/// In pages of 2 MiB little is ever empty: they made a gateway at rest 10 MiB larger, one with ten thousand clients 20,
-/// and kept half of that when the clients had left. Echo among ten thousand took as long with them as without.
+/// Pages of 2 MiB are mostly empty, and never quite: with them a gateway with ten thousand clients was twice as large,
+/// and hardly smaller when they had left. Echo among ten thousand took as long with them as without.
 fn avoid_huge_pages() {
     // Where the kernel refuses, things are as they would have been.
     let _refused = rustix::thread::disable_transparent_huge_pages(true);
