@@ -58,26 +58,6 @@ async def room(sid, name, *args):
     await sio.emit("msg", args, to=name)
 
 
-def with_length(app):
-    """Tells uvicorn how long a body is. It would send it in chunks, which the load generator does not take."""
-
-    async def with_length(scope, receive, send):
-        start = None
-
-        async def send_both(message):
-            nonlocal start
-            if message["type"] == "http.response.start":
-                start = message
-                return
-            start["headers"].append((b"content-length", b"%d" % len(message["body"])))
-            await send(start)
-            await send(message)
-
-        await app(scope, receive, send_both if scope["type"] == "http" else send)
-
-    return with_length
-
-
 class Server(uvicorn.Server):
     """Says where it listens, once it does."""
 
@@ -95,7 +75,7 @@ def main():
     versions = ", ".join(f"{name} {version(name)}" for name in modules)
     print(f"version python {platform.python_version()}, {versions}", flush=True)
     config = uvicorn.Config(
-        with_length(socketio.ASGIApp(sio)),
+        socketio.ASGIApp(sio),
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
