@@ -78,7 +78,11 @@ fn what_is_no_array_of_a_name_and_arguments_is_no_event() {
         "[\"a\",\u{c}1]",
     ] {
         let error = event(array, &[]).expect_err(array);
-        assert!(error.starts_with("the packet: unexpected byte"), "{array}: {error}");
+        let words = match array.starts_with('[') {
+            true => "the packet: unexpected byte",
+            false => "the packet is not a JSON array",
+        };
+        assert!(error.starts_with(words), "{array}: {error}");
     }
     let no_name = Err("the packet does not begin with the name of an event".to_owned());
     for array in ["[]", "[ ]", "[null]", "[true]", "[[1]]", "[{}]", "[\"connect\"]"] {

@@ -4,7 +4,7 @@ use super::error::{TooLong, WireError};
 use super::read::Reader;
 use super::write::Writer;
 use crate::limits::ATTACHMENTS_MAX;
-use crate::socket_io::json::{self, Cut};
+use crate::socket_io::json::{self, Cut, JsonError};
 use crate::socket_io::{ArgsError, ArgsRef, EventName};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -187,7 +187,10 @@ impl<'a> Packet<'a> {
 
 /// Cuts the text of an array, and checks that it is one.
 fn checked(text: &str) -> Result<Cut<'_>, WireError> {
-    Ok(json::cut_array(trim_start(text)).map_err(ArgsError::Json)?)
+    json::cut_array(trim_start(text)).map_err(|error| match error {
+        JsonError::Syntax { at: 0 } => WireError::NotArray,
+        error => ArgsError::Json(error).into(),
+    })
 }
 
 /// The text of an array without its brackets; whether it is JSON at all is not looked at.
