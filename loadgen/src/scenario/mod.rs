@@ -1,5 +1,6 @@
 //! What the clients say, and what must come back. A scenario never sees a transport.
 
+mod audience;
 mod avalanche;
 mod churn;
 mod echo;
@@ -7,10 +8,11 @@ mod fanout;
 mod quiet;
 mod tracker;
 
+pub(crate) use audience::{Audience, FanoutSettings};
 pub(crate) use avalanche::{Avalanche, AvalancheSettings};
 pub(crate) use churn::{Churn, ChurnSettings};
 pub(crate) use echo::{Echo, EchoSettings};
-pub(crate) use fanout::{Audience, Fanout, FanoutSettings};
+pub(crate) use fanout::Fanout;
 pub(crate) use quiet::Quiet;
 
 use crate::client::{Client, Failure};
