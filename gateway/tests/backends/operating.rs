@@ -188,6 +188,8 @@ fn a_gateway_that_stops_tells_clients_and_backends_and_ends_with_0() {
                     match told {
                         Told::Disconnected(_, reason) => reasons.push(reason),
                         Told::Refuse(4, _) => {}
+                        // A core that has yet to hear of the stop finds a new home for clients of a link that is closed.
+                        Told::Connect(_) if cores > 1 => {}
                         other => panic!("{other:?}"),
                     }
                 }
