@@ -3,8 +3,8 @@
 use super::results::Results;
 use super::{million, table};
 
-const BEGIN: &str = "<!-- bench:scaling -->";
-const END: &str = "<!-- end of bench:scaling -->";
+const BEGIN: &str = "<!-- bench:scaling-tables -->";
+const END: &str = "<!-- end of bench:scaling-tables -->";
 
 /// Everything between the markers.
 pub(super) fn text(results: &Results) -> String {
